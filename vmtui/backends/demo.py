@@ -1,0 +1,316 @@
+"""A deterministic fleet in memory: for `--demo`, screenshots, interface tests and scale tests."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import parse_qsl
+
+from vmtui.backends.base import DeletePlan, Doomed, Feature, Kept, Progress, ProgressSink
+from vmtui.errors import InputError, NoSuchVMError, StateError, read_only
+from vmtui.model import (
+    ACTIVE_STATES,
+    INACTIVE_STATES,
+    VM,
+    Accel,
+    Counters,
+    Disk,
+    DiskKind,
+    Event,
+    EventKind,
+    Firmware,
+    Host,
+    HostCounters,
+    Nic,
+    Power,
+    Stalled,
+    State,
+    VMId,
+)
+from vmtui.spec import BootKind, VMSpec, name_problem
+from vmtui.units import GIB, MIB
+
+HOST_CPUS = 16
+HOST_MEMORY_BYTES = 64 * GIB
+GUEST_BOOT_S = 0.05
+"""How long a demo guest takes to react to a shutdown or a reboot."""
+
+_NAMESPACE = uuid.UUID("6b1c6f0e-7d1f-4f52-9d8c-5a0f6ce2b2f1")
+
+# name, state, vCPUs, memory in MiB, mean load of a core, TPM, firmware
+_CAST = (
+    ("web-01", State.RUNNING, 4, 4096, 0.61, False, Firmware.BIOS),
+    ("win11", State.RUNNING, 4, 8192, 0.08, True, Firmware.SECURE_BOOT),
+    ("ci-runner", State.RUNNING, 4, 4096, 3.6, False, Firmware.UEFI),
+    ("postgres", State.RUNNING, 2, 8192, 0.42, False, Firmware.UEFI),
+    ("pihole", State.RUNNING, 1, 512, 0.01, False, Firmware.BIOS),
+    ("k3s-a", State.RUNNING, 4, 6144, 0.9, False, Firmware.UEFI),
+    ("build", State.PAUSED, 8, 16384, 0.0, False, Firmware.BIOS),
+    ("old-db", State.OFF, 2, 4096, 0.0, False, Firmware.BIOS),
+    ("scratch", State.OFF, 1, 1024, 0.0, False, Firmware.BIOS),
+    ("router", State.RUNNING, 2, 1024, 0.15, False, Firmware.BIOS),
+    ("mail", State.SAVED, 2, 2048, 0.0, False, Firmware.BIOS),
+    ("legacy-xp", State.CRASHED, 1, 1024, 0.0, False, Firmware.BIOS),
+)
+
+# What each operation needs, and the state that it leads to.
+_POWER: dict[Power, tuple[frozenset[State], State]] = {
+    Power.START: (INACTIVE_STATES, State.RUNNING),
+    Power.SHUTDOWN: (frozenset({State.RUNNING, State.STOPPING}), State.OFF),
+    Power.STOP: (ACTIVE_STATES, State.OFF),
+    Power.REBOOT: (frozenset({State.RUNNING}), State.RUNNING),
+    Power.RESET: (ACTIVE_STATES, State.RUNNING),
+    Power.PAUSE: (frozenset({State.RUNNING}), State.PAUSED),
+    Power.RESUME: (frozenset({State.PAUSED, State.SUSPENDED}), State.RUNNING),
+}
+
+
+class DemoBackend:
+    """`demo:`, or `demo:?vms=N` for N VMs (0 for none) and `&host=NAME` for another host."""
+
+    features = (
+        Feature.CREATE
+        | Feature.DELETE
+        | Feature.SHUTDOWN
+        | Feature.REBOOT
+        | Feature.RESET
+        | Feature.PAUSE
+        | Feature.LOG
+    )
+
+    def __init__(
+        self,
+        uri: str = "demo:",
+        *,
+        read_only: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.uri = uri
+        self._read_only = read_only
+        self._clock = clock
+        self._started_s = clock()
+        options = dict(parse_qsl(uri.partition("?")[2]))
+        self._host_name = options.get("host", "sirius")
+        wanted = options.get("vms", str(len(_CAST)))
+        if not wanted.isdecimal() or int(wanted) > 100_000:
+            raise InputError(f"{uri!r}: vms has to be a number up to 100000")
+        self._loads: dict[VMId, float] = {}
+        self._epochs: dict[VMId, int] = {}
+        self._vms = {vm.id: vm for vm in (self._cast(i) for i in range(int(wanted)))}
+        self._listeners: list[asyncio.Queue[Event]] = []
+        self._reactions: set[asyncio.Task[None]] = set()
+
+    def _cast(self, index: int) -> VM:
+        name, state, vcpus, memory_mib, load, tpm, firmware = _CAST[index % len(_CAST)]
+        if index >= len(_CAST):
+            name = f"{name}-{index // len(_CAST):03}"
+        vm_id = VMId(str(uuid.uuid5(_NAMESPACE, f"{self._host_name}/{name}")))
+        self._loads[vm_id] = load
+        self._epochs[vm_id] = 0
+        return VM(
+            id=vm_id,
+            name=name,
+            state=state,
+            vcpus=vcpus,
+            memory_bytes=memory_mib * MIB,
+            accel=Accel.KVM,
+            firmware=firmware,
+            tpm=tpm,
+            started_at_s=time.time() - 3600 * (1 + index % 50) if state.active else None,
+            addresses=(f"192.168.122.{10 + index % 200}",) if state is State.RUNNING else (),
+            disks=(
+                Disk("vda", DiskKind.DISK, f"/vms/{name}/disk.qcow2", "qcow2", 20 * GIB),
+                Disk("sda", DiskKind.CDROM, None, read_only=True),
+            ),
+            nics=(Nic(f"52:54:00:00:{index >> 8 & 255:02x}:{index & 255:02x}", "network default"),),
+            image="debian-12.qcow2",
+            description="A VM of the demo fleet: it exists in memory only.",
+        )
+
+    # -- connection --------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Nothing to connect to."""
+
+    async def close(self) -> None:
+        """End what pretends to run."""
+        for reaction in tuple(self._reactions):
+            reaction.cancel()
+        await asyncio.gather(*self._reactions, return_exceptions=True)
+
+    async def host(self) -> Host:
+        """A host of 16 CPUs and 64 GiB."""
+        return Host(self._host_name, HOST_CPUS, HOST_MEMORY_BYTES, "demo", Accel.KVM)
+
+    async def host_counters(self) -> HostCounters:
+        """A host that does what its VMs do, and a little more."""
+        elapsed_s = self._clock() - self._started_s
+        busy_s = sum(self._cpu_s(vm.id) for vm in self._vms.values()) + 0.4 * elapsed_s
+        held = sum(vm.memory_bytes for vm in self._vms.values() if vm.state.active)
+        return HostCounters(
+            at_s=self._clock(),
+            cpu_busy_s=busy_s,
+            cpu_total_s=elapsed_s * HOST_CPUS,
+            memory_total_bytes=HOST_MEMORY_BYTES,
+            memory_available_bytes=max(GIB, HOST_MEMORY_BYTES - held * 7 // 10 - 4 * GIB),
+        )
+
+    async def vms(self) -> Sequence[VM]:
+        """The cast."""
+        return tuple(self._vms.values())
+
+    async def vm(self, vm: VMId) -> VM:
+        """One of the cast."""
+        try:
+            return self._vms[vm]
+        except KeyError:
+            raise NoSuchVMError.named(vm) from None
+
+    async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
+        """Smooth loads with a phase of their own for each VM."""
+        found: dict[VMId, Counters | Stalled] = {}
+        for vm_id in vms:
+            vm = self._vms.get(vm_id)
+            if vm is None or not vm.state.active:
+                continue
+            found[vm_id] = Counters(
+                at_s=self._clock(),
+                epoch=str(self._epochs[vm_id]),
+                cpu_time_ns=int(self._cpu_s(vm_id) * 1e9),
+                memory_actual_bytes=vm.memory_bytes,
+                memory_rss_bytes=vm.memory_bytes * 7 // 10,
+            )
+        return found
+
+    def _cpu_s(self, vm_id: VMId) -> float:
+        # The integral of load·(1 + 0.6·sin(0.2·t + phase)): never decreasing.
+        vm = self._vms[vm_id]
+        if vm.state is not State.RUNNING:
+            return 0.0
+        elapsed_s = self._clock() - self._started_s
+        phase = uuid.UUID(vm_id).int % 628 / 100
+        wave = 0.6 / 0.2 * (math.cos(phase) - math.cos(0.2 * elapsed_s + phase))
+        return max(0.0, self._loads.get(vm_id, 0.02) * (elapsed_s + wave))
+
+    async def events(self) -> AsyncIterator[Event]:
+        """What `power`, `create` and `delete` did."""
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._listeners.append(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._listeners.remove(queue)
+
+    def _tell(self, kind: EventKind, vm: VMId) -> None:
+        for queue in self._listeners:
+            queue.put_nowait(Event(kind, vm))
+
+    # -- changes -----------------------------------------------------------------------------
+
+    async def power(self, vm: VMId, op: Power) -> None:
+        """Change the state; a shutdown takes the guest a moment."""
+        before = await self.vm(vm)
+        if self._read_only:
+            raise read_only(f"{op.value} of {before.name}")
+        allowed, after = _POWER[op]
+        if before.state not in allowed:
+            raise StateError(f"can't {op.value} {before.name}", why=f"it is {before.state.value}")
+        if op is Power.SHUTDOWN:
+            self._set_state(vm, State.STOPPING)
+            reaction = asyncio.create_task(self._shut_down(vm))
+            self._reactions.add(reaction)
+            reaction.add_done_callback(self._reactions.discard)
+            return
+        if op in (Power.START, Power.RESET):
+            self._epochs[vm] += 1
+        self._set_state(vm, after)
+
+    async def _shut_down(self, vm: VMId) -> None:
+        await asyncio.sleep(GUEST_BOOT_S)
+        if vm in self._vms and self._vms[vm].state is State.STOPPING:
+            self._set_state(vm, State.OFF)
+
+    def _set_state(self, vm: VMId, state: State) -> None:
+        old = self._vms[vm]
+        started = old.started_at_s if old.state.active else time.time()
+        self._vms[vm] = replace(
+            old,
+            state=state,
+            started_at_s=started if state.active else None,
+            addresses=old.addresses if state.active else (),
+        )
+        self._tell(EventKind.CHANGED, vm)
+
+    async def create(self, spec: VMSpec, progress: ProgressSink) -> VMId:
+        """Add it to the cast, off."""
+        if self._read_only:
+            raise read_only(f"creating {spec.name}")
+        problem = name_problem(spec.name, (vm.name for vm in self._vms.values()))
+        if problem:
+            raise InputError(f"{spec.name or 'the VM'} can't be made", why=problem)
+        progress(Progress("creating", 0.5))
+        vm_id = VMId(str(uuid.uuid4()))
+        disks = (
+            (Disk("vda", DiskKind.DISK, f"/vms/{spec.name}/disk.qcow2", "qcow2", spec.disk_bytes),)
+            if spec.disk_bytes or spec.boot.kind is BootKind.DISK
+            else ()
+        )
+        self._loads[vm_id] = 0.02
+        self._epochs[vm_id] = 0
+        self._vms[vm_id] = VM(
+            id=vm_id,
+            name=spec.name,
+            state=State.OFF,
+            vcpus=spec.vcpus,
+            memory_bytes=spec.memory_bytes,
+            accel=Accel.KVM,
+            firmware=spec.firmware,
+            tpm=spec.tpm,
+            disks=disks,
+            image=spec.boot.label,
+            description=spec.description,
+        )
+        self._tell(EventKind.ADDED, vm_id)
+        return vm_id
+
+    async def delete_plan(self, vm: VMId) -> DeletePlan:
+        """Its disks; the image stays."""
+        doomed = await self.vm(vm)
+        return DeletePlan(
+            vm,
+            doomed.name,
+            tuple(
+                Doomed("disk", disk.source, disk.capacity_bytes)
+                for disk in doomed.disks
+                if disk.source and not disk.read_only
+            ),
+            (Kept(doomed.image, "the image it was made from"),) if doomed.image else (),
+            force_off=doomed.state.active,
+        )
+
+    async def delete(self, vm: VMId, plan: DeletePlan) -> None:
+        """Take it out of the cast."""
+        doomed = await self.vm(vm)
+        if self._read_only:
+            raise read_only(f"deleting {doomed.name}")
+        if doomed.state.active and not plan.force_off:
+            raise StateError(f"can't delete {doomed.name}", why=f"it is {doomed.state.value}")
+        del self._vms[vm]
+        self._tell(EventKind.REMOVED, vm)
+
+    # -- Logs --------------------------------------------------------------------------------
+
+    async def log(self, vm: VMId, *, limit_bytes: int = 65536) -> str:
+        """Two lines, as a hypervisor would."""
+        name = (await self.vm(vm)).name
+        return f"demo: {name} was defined in memory\ndemo: no hypervisor runs it\n"[-limit_bytes:]
+
+    async def console_history(self, vm: VMId, *, limit_bytes: int = 65536) -> bytes:
+        """What a guest would have printed."""
+        name = (await self.vm(vm)).name
+        return f"Debian GNU/Linux 12 {name} ttyS0\r\n\r\n{name} login: ".encode()[-limit_bytes:]

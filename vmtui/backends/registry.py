@@ -1,0 +1,70 @@
+"""From a connection's URI to its backend, importing only the one that is asked for."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from vmtui.backends.base import Backend, Endpoint
+from vmtui.errors import InputError, MissingError
+
+LIBVIRT_SOCKETS = ("/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock")
+
+LIBVIRT_MISSING = (
+    "libvirt-python is not installed",
+    "libvirt connections are not available; VMs run directly on QEMU",
+    "pip install 'vmtui[libvirt]' (needs libvirt's headers: libvirt-dev, libvirt-devel, libvirt)",
+)
+"""What is missing, what it costs, and what mends it."""
+
+
+def libvirt_installed() -> bool:
+    """Whether libvirt-python can be imported, without importing it."""
+    return importlib.util.find_spec("libvirt") is not None
+
+
+def default_uris() -> list[str]:
+    """`kvm:`, and libvirt where LIBVIRT_DEFAULT_URI or a daemon's socket says it is in use."""
+    uris = ["kvm:"]
+    chosen = os.environ.get("LIBVIRT_DEFAULT_URI")
+    if chosen:
+        uris.append(chosen)
+    elif libvirt_installed() and any(Path(socket).exists() for socket in LIBVIRT_SOCKETS):
+        uris.append("qemu:///system")
+    return uris
+
+
+def backend_for(uri: str, *, read_only: bool = False) -> Backend:
+    """An unopened backend. Raises InputError for a URI that nothing understands, MissingError."""
+    scheme = uri.partition(":")[0]
+    if scheme == "demo":
+        from vmtui.backends.demo import DemoBackend  # noqa: PLC0415
+
+        return DemoBackend(uri, read_only=read_only)
+    if uri in ("kvm", "kvm:"):
+        from vmtui.backends.kvm.backend import KvmBackend  # noqa: PLC0415
+
+        return KvmBackend(read_only=read_only)
+    if not uri.strip() or any(character.isspace() for character in uri):
+        raise InputError(f"{uri!r} is not a connection", hint="Try kvm: or qemu:///system.")
+    if not libvirt_installed():
+        what, why, hint = LIBVIRT_MISSING
+        raise MissingError(what, why=why, hint=hint)
+    from vmtui.backends.libvirt.backend import LibvirtBackend  # noqa: PLC0415
+
+    # libvirt itself knows what it accepts, uri_aliases of its configuration included.
+    return LibvirtBackend(uri, read_only=read_only)
+
+
+def endpoints(uris: Sequence[str], *, read_only: bool = False) -> list[Endpoint]:
+    """A backend for each URI, in order, each once. Raises as `backend_for`."""
+    return [
+        Endpoint(backend_for(uri, read_only=read_only), label(uri)) for uri in dict.fromkeys(uris)
+    ]
+
+
+def label(uri: str) -> str:
+    """The name of a connection in lists: the URI as users type it."""
+    return {"kvm:": "kvm", "demo:": "demo"}.get(uri, uri)

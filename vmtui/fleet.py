@@ -1,0 +1,193 @@
+"""The one owner of mutable state: connections and tasks in, frozen FleetViews out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from vmtui.backends.base import Backend, DeletePlan, Endpoint, Progress, ProgressSink
+from vmtui.connection import Connection
+from vmtui.errors import AmbiguousVMError, InputError, NoSuchVMError, UnreachableError, read_only
+from vmtui.model import VM, VMId
+from vmtui.spec import Limits, VMSpec, problems
+from vmtui.tasks import Tasks
+from vmtui.views import FleetView, VMRef
+
+Watcher = Callable[[FleetView], None]
+
+REFRESH_LIMIT_S = 0.2
+"""While waiting for a VM to change, it is read at least this often: events are only hints."""
+
+
+class Fleet:
+    """All connections. Use `connect` for a command, `supervise` for the interface."""
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        *,
+        interval_s: float = 1.0,
+        read_only: bool = False,
+    ) -> None:
+        self._read_only = read_only
+        self._interval_s = interval_s
+        self._watchers: list[Watcher] = []
+        self._publish_scheduled = False
+        self.connections = [
+            Connection(e.backend, e.label, read_only=read_only, on_change=self._changed)
+            for e in endpoints
+        ]
+        self.tasks = Tasks(self._changed)
+        self._supervisors: list[asyncio.Task[None]] = []
+
+    # -- life ------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Open every connection once and list its VMs; those that fail keep their problem."""
+        await asyncio.gather(*(connection.connect() for connection in self.connections))
+
+    def supervise(self) -> None:
+        """Keep every connection open in the background until `close`."""
+        self._supervisors = [
+            asyncio.create_task(c.supervise(self._interval_s), name=f"supervise {c.label}")
+            for c in self.connections
+        ]
+
+    async def close(self) -> None:
+        """End tasks and connections. VMs go on."""
+        await self.tasks.close()
+        for supervisor in self._supervisors:
+            supervisor.cancel()
+        await asyncio.gather(*self._supervisors, return_exceptions=True)
+        self._supervisors.clear()
+        await asyncio.gather(*(c.close() for c in self.connections), return_exceptions=True)
+
+    # -- views -----------------------------------------------------------------------------
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Call `watcher` with a new view after changes, a burst of them once; gives the undo."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    def view(self) -> FleetView:
+        """The picture of this moment."""
+        return FleetView(
+            at_s=time.monotonic(),
+            connections=tuple(c.view(self._task_of) for c in self.connections),
+            tasks=self.tasks.views,
+        )
+
+    def _task_of(self, ref: VMRef) -> str:
+        task = self.tasks.running_on(ref)
+        if task is None:
+            return ""
+        return task.progress.text if task.progress else task.label
+
+    def _changed(self) -> None:
+        if self._publish_scheduled or not self._watchers:
+            return
+        self._publish_scheduled = True
+        asyncio.get_running_loop().call_soon(self._publish)
+
+    def _publish(self) -> None:
+        self._publish_scheduled = False
+        view = self.view()
+        for watcher in tuple(self._watchers):
+            watcher(view)
+
+    # -- looking up ------------------------------------------------------------------------
+
+    def find(self, name: str) -> VMRef:
+        """The VM called `NAME` or `CONNECTION/NAME` (also by UUID).
+
+        Raises NoSuchVMError, AmbiguousVMError, or UnreachableError when the only place where it
+        could be is down.
+        """
+        found = [
+            (connection, vm)
+            for connection in self.connections
+            for vm in connection.vms
+            if name
+            in (vm.name, vm.id, f"{connection.label}/{vm.name}", f"{connection.uri}/{vm.name}")
+        ]
+        if len(found) > 1:
+            raise AmbiguousVMError(
+                f"{len(found)} VMs are named {name!r}",
+                hint="Say which: " + ", ".join(f"{c.label}/{vm.name}" for c, vm in found) + ".",
+            )
+        if found:
+            connection, vm = found[0]
+            return VMRef(connection.uri, vm.id)
+        down = [c for c in self.connections if not c.up and c.problem]
+        if down and len(down) == len(self.connections):
+            raise down[0].problem or UnreachableError("no connection is up")
+        raise NoSuchVMError.named(name, [vm.name for c in self.connections for vm in c.vms])
+
+    def connection(self, uri_or_label: str) -> Connection:
+        """The connection of that URI or label. Raises InputError."""
+        for connection in self.connections:
+            if uri_or_label in (connection.uri, connection.label):
+                return connection
+        known = ", ".join(c.label for c in self.connections)
+        raise InputError(f"there is no connection {uri_or_label!r}", hint=f"There is: {known}.")
+
+    def vm(self, ref: VMRef) -> VM:
+        """The VM as last seen. Raises NoSuchVMError."""
+        for vm in self.connection(ref.uri).vms:
+            if vm.id == ref.id:
+                return vm
+        raise NoSuchVMError.named(ref.id)
+
+    def backend(self, ref: VMRef) -> Backend:
+        """The backend that has it."""
+        return self.connection(ref.uri).backend
+
+    def limits(self, uri: str) -> Limits:
+        """What a new VM on that connection has to fit into."""
+        connection = self.connection(uri)
+        host = connection.view(lambda _: "").host
+        return Limits(
+            taken_names=frozenset(vm.name for vm in connection.vms),
+            host_cpus=host.cpus if host else None,
+            host_memory_bytes=host.memory_bytes if host else None,
+        )
+
+    # -- verbs that need more than one backend call ------------------------------------------
+
+    async def wait_until(
+        self, ref: VMRef, reached: Callable[[VM | None], bool], timeout_s: float
+    ) -> bool:
+        """Whether the VM (None: gone) reached a condition in time."""
+        connection = self.connection(ref.uri)
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not reached(await connection.refresh(ref.id)):
+                    await asyncio.sleep(REFRESH_LIMIT_S)
+        except TimeoutError:
+            return False
+        return True
+
+    async def create(self, uri: str, spec: VMSpec, progress: ProgressSink) -> VMRef:
+        """Make a VM, off. Raises InputError with every problem of the spec, RefusedError…"""
+        if self._read_only:
+            raise read_only(f"creating {spec.name}")
+        connection = self.connection(uri)
+        if not connection.up:
+            raise connection.problem or UnreachableError(f"{connection.label} is not connected")
+        found = problems(spec, self.limits(uri))
+        if found:
+            raise InputError(
+                f"{spec.name or 'the VM'} can't be made",
+                why="\n".join(str(problem) for problem in found),
+            )
+        progress(Progress("creating"))
+        vm_id: VMId = await connection.backend.create(spec, progress)
+        await connection.refresh(vm_id)
+        return VMRef(uri, vm_id)
+
+    async def delete(self, ref: VMRef, plan: DeletePlan) -> None:
+        """Delete what the plan names."""
+        connection = self.connection(ref.uri)
+        await connection.backend.delete(ref.id, plan)
+        await connection.refresh(ref.id)

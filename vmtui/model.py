@@ -1,0 +1,181 @@
+"""What a connection shows: VMs, their parts, the host, and raw counters with their time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import NewType
+
+VMId = NewType("VMId", str)
+"""Unique within one connection and stable over a rename: the VM's UUID."""
+
+
+class State(StrEnum):
+    """What a VM is doing. The value is the word that is shown."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPING = "stopping"  # asked to shut down, still running
+    SUSPENDED = "suspended"  # the guest sleeps (ACPI S3)
+    SAVED = "saved"  # off, its memory kept on disk
+    OFF = "off"
+    CRASHED = "crashed"
+    BROKEN = "broken"  # its definition cannot be read
+
+    @property
+    def active(self) -> bool:
+        """Whether a hypervisor process exists for it."""
+        return self in ACTIVE_STATES
+
+
+ACTIVE_STATES = frozenset({State.RUNNING, State.PAUSED, State.STOPPING, State.SUSPENDED})
+INACTIVE_STATES = frozenset({State.OFF, State.SAVED, State.CRASHED})
+
+
+class Power(StrEnum):
+    """A lifecycle operation. The value is the verb of the command line."""
+
+    START = "start"
+    SHUTDOWN = "shutdown"  # ask the guest (agent, then ACPI); returns once asked
+    STOP = "stop"  # force off at once
+    REBOOT = "reboot"  # ask the guest to reboot
+    RESET = "reset"  # the reset button
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+class Accel(StrEnum):
+    """How the guest's instructions run."""
+
+    AUTO = "auto"  # KVM where it is proven to work, else TCG
+    KVM = "kvm"
+    TCG = "tcg"
+
+
+class Firmware(StrEnum):
+    """What starts the guest."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+    SECURE_BOOT = "secure-boot"  # UEFI with enforced signatures and enrolled keys
+
+
+class DiskKind(StrEnum):
+    """What the guest sees."""
+
+    DISK = "disk"
+    CDROM = "cdrom"
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """One drive of a VM. `source` is a path or a volume, None for an empty tray."""
+
+    target: str
+    kind: DiskKind
+    source: str | None
+    format: str | None = None
+    capacity_bytes: int | None = None
+    read_only: bool = False
+    shared: bool = False
+    backing: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nic:
+    """One network card. `network` is how it is connected, such as `user` or `network default`."""
+
+    mac: str | None
+    network: str
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VM:
+    """One VM as its connection describes it; text in it is as the connection gave it."""
+
+    id: VMId
+    name: str
+    state: State
+    vcpus: int
+    memory_bytes: int
+    accel: Accel | None = None  # None: not known (off and automatic, or not a QEMU domain)
+    firmware: Firmware | None = None
+    tpm: bool = False
+    started_at_s: float | None = None  # Unix time of the hypervisor process's start
+    addresses: tuple[str, ...] = ()
+    disks: tuple[Disk, ...] = ()
+    nics: tuple[Nic, ...] = ()
+    image: str | None = None
+    description: str = ""
+    persistent: bool = True
+    autostart: bool = False
+    has_console: bool = False
+    problem: str = ""  # why it is broken, or what is wrong with it
+
+    @property
+    def uuid(self) -> str:
+        """The id under the name that users know."""
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What does not change about a host while a connection is open."""
+
+    name: str
+    cpus: int
+    memory_bytes: int
+    hypervisor: str
+    accel: Accel  # what `auto` comes to on this host
+    accel_reason: str = ""  # why, such as why KVM was not chosen
+
+
+@dataclass(frozen=True, slots=True)
+class HostCounters:
+    """Cumulative figures of a host at `at_s` (monotonic seconds of the machine that read them)."""
+
+    at_s: float
+    cpu_busy_s: float | None  # over all CPUs
+    cpu_total_s: float | None
+    memory_total_bytes: int | None
+    memory_available_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """Cumulative figures of one active VM at `at_s` (monotonic seconds).
+
+    `epoch` changes whenever counters may start anew (a restart); rates never span two epochs.
+    """
+
+    at_s: float
+    epoch: str
+    cpu_time_ns: int | None
+    memory_actual_bytes: int | None = None  # balloon size: what the guest has now
+    memory_rss_bytes: int | None = None  # the hypervisor process's own resident memory
+
+
+@dataclass(frozen=True, slots=True)
+class Stalled:
+    """A VM that did not answer in time."""
+
+    reason: str
+
+
+class EventKind(Enum):
+    """Why a backend says that something changed."""
+
+    CHANGED = "changed"  # the VM's state or definition
+    ADDED = "added"
+    REMOVED = "removed"
+    RESYNC = "resync"  # anything may have changed
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A hint that a VM (or with RESYNC anything) is no longer as it was."""
+
+    kind: EventKind
+    vm: VMId | None = None
+    detail: str = ""
