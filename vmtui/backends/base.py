@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Protocol, runtime_checkable
@@ -169,7 +169,7 @@ class Consoles(Protocol):
         """Attach. Raises BusyError when someone else is attached, unless `force` takes over."""
         ...
 
-    def console_output(self, vm: VMId) -> AsyncIterator[bytes]:
+    def console_output(self, vm: VMId) -> AsyncGenerator[bytes, None]:
         """What the guest prints: since its start where that is kept, then as it comes.
 
         Ends when the VM stops. Never takes a console away from anyone.

@@ -1,0 +1,373 @@
+"""`kvm:`: the seam's answers from the store of VMs and their QEMU processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import random
+import shutil
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from vmtui.backends.base import Console, DeletePlan, Doomed, Feature, Kept, ProgressSink
+from vmtui.backends.kvm import disks, firmware, lifecycle, swtpm
+from vmtui.backends.kvm.accel import QEMU, prove
+from vmtui.backends.kvm.command import run
+from vmtui.backends.kvm.console import SocketConsole, follow
+from vmtui.backends.kvm.definition import VERSION, Definition, NicDefinition, memory_text
+from vmtui.backends.kvm.files import tail
+from vmtui.backends.kvm.machine import Machine
+from vmtui.backends.kvm.process import cpu_ticks, resident_bytes
+from vmtui.backends.kvm.store import Store
+from vmtui.backends.kvm.watch import Watch
+from vmtui.errors import InputError, NoSuchVMError, StateError, VmtuiError, read_only
+from vmtui.images import micro
+from vmtui.model import (
+    VM,
+    Counters,
+    Event,
+    EventKind,
+    Firmware,
+    Host,
+    HostCounters,
+    Power,
+    Stalled,
+    VMId,
+)
+from vmtui.spec import BootKind, VMSpec, name_problem
+
+SAMPLE_TIMEOUT_S = 1.0
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class KvmBackend:
+    """VMs of this user on this machine, without a daemon."""
+
+    uri = "kvm:"
+    features = (
+        Feature.CREATE
+        | Feature.DELETE
+        | Feature.SHUTDOWN
+        | Feature.REBOOT
+        | Feature.RESET
+        | Feature.PAUSE
+        | Feature.CONSOLE
+        | Feature.LOG
+    )
+
+    def __init__(self, *, read_only: bool = False, store: Store | None = None) -> None:
+        self._read_only = read_only
+        self._store = store or Store()
+        self._machines: dict[str, Machine] = {}
+        self._listeners: list[asyncio.Queue[Event]] = []
+
+    # -- connection --------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Find the store. Raises OperationError when it can't be used."""
+        self._store.prepare()
+        self._store.sweep()
+
+    async def close(self) -> None:
+        """Let go of everything; VMs go on."""
+        for machine in self._machines.values():
+            await machine.close()
+        self._machines.clear()
+
+    async def host(self) -> Host:
+        """This machine."""
+        proof = await prove()
+        return Host(
+            name=platform.node(),
+            cpus=psutil.cpu_count() or 1,
+            memory_bytes=psutil.virtual_memory().total,
+            hypervisor=await _qemu_version(),
+            accel=proof.accel,
+            accel_reason=proof.reason,
+        )
+
+    async def host_counters(self) -> HostCounters:
+        """CPU time (a guest's is part of user time, so it is not added again) and memory."""
+        cpu = psutil.cpu_times()
+        total_s = sum(cpu) - cpu.guest - cpu.guest_nice
+        memory = psutil.virtual_memory()
+        return HostCounters(
+            at_s=time.monotonic(),
+            cpu_busy_s=total_s - cpu.idle - cpu.iowait,
+            cpu_total_s=total_s,
+            memory_total_bytes=memory.total,
+            memory_available_bytes=memory.available,
+        )
+
+    # -- listing -----------------------------------------------------------------------------
+
+    def _rescan(self) -> list[Event]:
+        """Bring the machines in line with the store; what changed."""
+        events = []
+        names = set(self._store.names())
+        for name in self._machines.keys() - names:
+            machine = self._machines.pop(name)
+            machine.forget_process()
+            events.append(Event(EventKind.REMOVED, machine.id))
+        for name in sorted(names):
+            machine = self._machines.get(name)
+            if machine is None:
+                machine = self._machines[name] = Machine(self._store, name)
+                machine.reload()
+                events.append(Event(EventKind.ADDED, machine.id))
+                continue
+            before = machine.id
+            if machine.reload():
+                if machine.id != before:
+                    events.append(Event(EventKind.REMOVED, before))
+                events.append(Event(EventKind.CHANGED, machine.id))
+        return events
+
+    async def vms(self) -> Sequence[VM]:
+        """All folders of the store, each running one asked for its state."""
+        self._rescan()
+        await asyncio.gather(*(machine.refresh_state() for machine in self._machines.values()))
+        return tuple(machine.vm() for machine in self._machines.values())
+
+    async def vm(self, vm: VMId) -> VM:
+        """One of them."""
+        machine = self._machine(vm)
+        await machine.refresh_state()
+        return machine.vm()
+
+    def _machine(self, vm: VMId) -> Machine:
+        for event in self._rescan():
+            self._tell(event)
+        for machine in self._machines.values():
+            if machine.id == vm:
+                return machine
+        raise NoSuchVMError.named(vm, sorted(self._machines))
+
+    async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
+        """From /proc; the balloon from QEMU where this process has a monitor open."""
+        wanted = set(vms)
+        machines = [m for m in self._machines.values() if m.id in wanted and m.active]
+        sampled = await asyncio.gather(*(self._sample(machine) for machine in machines))
+        return {m.id: sample for m, sample in zip(machines, sampled, strict=True) if sample}
+
+    async def _sample(self, machine: Machine) -> Counters | Stalled | None:
+        process = machine.process
+        if process is None:
+            return None
+        ticks = cpu_ticks(process.pid)
+        resident = resident_bytes(process.pid)
+        at_s = time.monotonic()
+        if ticks is None:
+            return None
+        actual = None
+        if machine.monitor is not None and machine.monitor.connected:
+            try:
+                async with asyncio.timeout(SAMPLE_TIMEOUT_S):
+                    actual = (await machine.monitor.execute("query-balloon"))["actual"]
+            except (VmtuiError, TimeoutError):
+                return Stalled("QEMU does not answer") if machine.active else None
+        return Counters(
+            at_s=at_s,
+            epoch=str(process.pid),
+            cpu_time_ns=ticks * 1_000_000_000 // _TICKS_PER_S,
+            memory_actual_bytes=actual,
+            memory_rss_bytes=resident,
+        )
+
+    async def events(self) -> AsyncIterator[Event]:
+        """Changes by this process, by others and by guests."""
+        queue: asyncio.Queue[Event] = asyncio.Queue()
+        self._listeners.append(queue)
+        watch = asyncio.create_task(Watch(self._machines, self._rescan, self._tell).run())
+        try:
+            while True:
+                arrival = asyncio.ensure_future(queue.get())
+                await asyncio.wait({arrival, watch}, return_when=asyncio.FIRST_COMPLETED)
+                if watch.done():
+                    arrival.cancel()
+                    await watch  # raises why the store can't be watched
+                    return
+                yield arrival.result()
+        finally:
+            self._listeners.remove(queue)
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    def _tell(self, event: Event) -> None:
+        for queue in self._listeners:
+            queue.put_nowait(event)
+
+    # -- changes -----------------------------------------------------------------------------
+
+    async def power(self, vm: VMId, op: Power) -> None:
+        """One operation at a time for each VM, also among processes."""
+        name = self._machine(vm).name
+        if self._read_only:
+            raise read_only(f"{op.value} of {name}")
+        async with self._store.locked(name):
+            machine = self._machine(vm)  # it may have changed while the lock was awaited
+            await machine.refresh_state()
+            lifecycle.check_state(machine, op)
+            if op is Power.START:
+                await lifecycle.start(machine)
+            elif op is Power.STOP:
+                await lifecycle.stop(machine)
+                machine.reload()
+            elif op is not Power.REBOOT:
+                await lifecycle.ask(machine, op)
+        if op is Power.REBOOT:
+            # Not under the lock: a guest that takes its time must stay open to a reset.
+            await lifecycle.reboot(machine)
+        self._tell(Event(EventKind.CHANGED, vm))
+
+    async def create(self, spec: VMSpec, progress: ProgressSink) -> VMId:
+        """Make the folder with all that is in it, then show it: all or nothing."""
+        if self._read_only:
+            raise read_only(f"creating {spec.name}")
+        problem = name_problem(spec.name, self._store.names())
+        if problem:
+            raise InputError(f"{spec.name or 'the VM'} can't be made", why=problem)
+        if spec.boot.kind is BootKind.MICRO:
+            await micro.ensure(lambda _: None)
+        if spec.firmware is not Firmware.BIOS:
+            firmware.choose(spec.firmware)  # refused now rather than at the first start
+        vm_id = str(uuid.uuid4())
+        async with self._store.staged(spec.name) as folder:
+            definition = Definition(
+                version=VERSION,
+                uuid=vm_id,
+                vcpus=spec.vcpus,
+                memory=memory_text(spec.memory_bytes),
+                boot=spec.boot.kind,
+                image=spec.boot.label,
+                firmware=spec.firmware,
+                tpm=spec.tpm,
+                accel=spec.accel,
+                description=spec.description,
+                disk=await disks.make(spec, folder, progress),
+                nic=(NicDefinition(_new_mac()),),
+            )
+            if spec.tpm:
+                await swtpm.set_up(folder)
+            await self._store.write(folder, definition)
+        for event in self._rescan():
+            self._tell(event)
+        return VMId(vm_id)
+
+    async def delete_plan(self, vm: VMId) -> DeletePlan:
+        """Everything in its folder; files elsewhere stay."""
+        machine = self._machine(vm)
+        return DeletePlan(
+            vm,
+            machine.name,
+            tuple(_doomed(machine)),
+            tuple(_kept(machine)),
+            force_off=machine.active,
+        )
+
+    async def delete(self, vm: VMId, plan: DeletePlan) -> None:
+        """Power it off if the plan says so, then remove its folder."""
+        name = self._machine(vm).name
+        if self._read_only:
+            raise read_only(f"deleting {name}")
+        async with self._store.locked(name):
+            machine = self._machine(vm)
+            if machine.active and not plan.force_off:
+                raise StateError(f"can't delete {name}", why=f"it is {machine.state.value}")
+            if {d.name for d in _doomed(machine)} != {d.name for d in plan.doomed}:
+                raise StateError(
+                    f"{name} is not deleted",
+                    why="its disks changed since the deletion was confirmed",
+                    hint="Delete it again to see what it has now.",
+                )
+            await lifecycle.stop(machine)
+            await machine.close()
+            await self._store.remove(name)
+        for event in self._rescan():
+            self._tell(event)
+
+    # -- Consoles ----------------------------------------------------------------------------
+
+    async def console(self, vm: VMId, *, force: bool = False) -> Console:
+        """Attach to the serial console's socket."""
+        machine = self._active(vm, "attach to")
+        if self._read_only:
+            raise read_only(f"the console of {machine.name}")
+        return await SocketConsole.attach(machine.name, machine.place, force=force)
+
+    async def console_output(self, vm: VMId) -> AsyncGenerator[bytes, None]:
+        """From QEMU's log of the console: all since the start, disturbing nobody."""
+        machine = self._active(vm, "watch")
+        assert machine.process is not None
+        async for chunk in follow(machine.place.console_log, machine.process):
+            yield chunk
+
+    def _active(self, vm: VMId, verb: str) -> Machine:
+        machine = self._machine(vm)
+        if not machine.active:
+            raise StateError(
+                f"can't {verb} {machine.name}",
+                why=f"it is {machine.state.value}",
+                hint=f"Start it: vmtui start {machine.name}",
+            )
+        return machine
+
+    # -- Logs --------------------------------------------------------------------------------
+
+    async def log(self, vm: VMId, *, limit_bytes: int = 65536) -> str:
+        """What QEMU said, its command line first."""
+        runtime = self._machine(vm).place.runtime
+        return tail(runtime / "qemu.log", limit_bytes).decode(errors="replace")
+
+    async def console_history(self, vm: VMId, *, limit_bytes: int = 65536) -> bytes:
+        """What the serial console printed since the last start."""
+        return tail(self._machine(vm).place.console_log, limit_bytes)
+
+
+def _doomed(machine: Machine) -> Iterator[Doomed]:
+    known = {"vm.toml"}
+    for disk in machine.definition.disk if machine.definition else ():
+        path = machine.folder / disk.file
+        if path.parent == machine.folder:
+            known.add(disk.file)
+            yield Doomed("disk", str(path), disks.own_file_bytes(path))
+    names = {firmware.VARIABLES: "UEFI variables", swtpm.STATE: "TPM state with the keys in it"}
+    with suppress(OSError):
+        for path in sorted(machine.folder.iterdir()):
+            if path.name not in known and not path.name.startswith(".vm.toml"):
+                yield Doomed(names.get(path.name, "file"), str(path), disks.own_file_bytes(path))
+
+
+def _kept(machine: Machine) -> Iterator[Kept]:
+    for disk in machine.definition.disk if machine.definition else ():
+        path = machine.folder / disk.file
+        if path.parent != machine.folder:
+            why = "read-only medium" if disk.read_only else "it is outside the VM's folder"
+            yield Kept(str(path), why)
+
+
+def _new_mac() -> str:
+    # 52:54:00 is the prefix that QEMU guests customarily have.
+    tail_bytes = random.SystemRandom().randbytes(3)
+    return "52:54:00:" + ":".join(f"{byte:02x}" for byte in tail_bytes)
+
+
+async def _qemu_version() -> str:
+    if shutil.which(QEMU) is None:
+        return "QEMU is not installed"
+    try:
+        first = (await run(QEMU, "--version", timeout_s=10)).partition("\n")[0]
+    except VmtuiError as error:
+        return error.what
+    return "QEMU " + first.partition("version ")[2].partition(" ")[0]
+
+
+def store_path() -> Path:
+    """Where this user's VMs are."""
+    return Store().root

@@ -1,0 +1,63 @@
+"""Other programs run to their end: never through a shell, never left behind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+from vmtui.errors import MissingError, OperationError
+
+PACKAGES = {
+    "qemu-img": "qemu-utils (Debian, Ubuntu), qemu-img (Fedora, Arch)",
+    "swtpm": "swtpm",
+    "swtpm_setup": "swtpm-tools (Debian, Ubuntu, Fedora), swtpm (Arch)",
+    "qemu-system-x86_64": "qemu-system-x86 (Debian, Ubuntu, Fedora), qemu-system-x86 (Arch)",
+}
+
+
+def missing(program: str) -> MissingError:
+    """The error for a program that is not installed, with the package that has it."""
+    return MissingError(
+        f"{program} is not installed", hint=f"Install {PACKAGES.get(program, program)}."
+    )
+
+
+async def run(*argv: str, timeout_s: float, on_output: Callable[[str], None] | None = None) -> str:
+    """Standard output of `argv`; `on_output` gets it in pieces as it comes.
+
+    Raises MissingError, OperationError (with what it said). Cancelled or late, it is killed.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except FileNotFoundError as error:
+        raise missing(argv[0]) from error
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(timeout_s):
+            errors = asyncio.ensure_future(process.stderr.read())
+            output = b""
+            while piece := await process.stdout.read(4096):
+                output += piece
+                if on_output:
+                    on_output(piece.decode(errors="replace"))
+            reason = (await errors).decode(errors="replace").strip()
+            status = await process.wait()
+    except BaseException as error:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        if isinstance(error, TimeoutError):
+            raise OperationError(
+                f"{argv[0]} did not end", why=f"it took over {timeout_s:.0f} s"
+            ) from error
+        raise
+    if status != 0:
+        raise OperationError(f"{argv[0]} failed", why=reason or f"exit status {status}")
+    return output.decode(errors="replace")

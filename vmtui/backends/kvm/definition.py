@@ -1,0 +1,72 @@
+"""What `vm.toml` says: a VM of the direct backend, hand-editable, with a version."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+
+from vmtui.model import Accel, DiskKind, Firmware
+from vmtui.spec import BootKind
+from vmtui.units import KIB, parse_size_bytes
+
+VERSION = 1
+
+Positive = Annotated[int, msgspec.Meta(ge=1, le=1024)]
+
+
+class DiskDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A drive. `file` is relative to the VM's folder, or absolute (then it is not the VM's own)."""
+
+    file: str
+    format: str
+    kind: DiskKind = DiskKind.DISK
+    read_only: bool = False
+
+
+class NicDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A network card. `user` is QEMU's own NAT, the only network without root."""
+
+    mac: str
+    network: str = "user"
+
+
+class Definition(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
+):
+    """One VM. `memory` is a size such as `256M`."""
+
+    version: int
+    uuid: str
+    vcpus: Positive
+    memory: str
+    boot: BootKind
+    image: str = ""
+    firmware: Firmware = Firmware.BIOS
+    tpm: bool = False
+    accel: Accel = Accel.AUTO
+    description: str = ""
+    disk: tuple[DiskDefinition, ...] = ()
+    nic: tuple[NicDefinition, ...] = ()
+
+    @property
+    def memory_bytes(self) -> int:
+        """The guest's memory."""
+        return parse_size_bytes(self.memory)
+
+
+def convert(content: dict[str, Any]) -> Definition:
+    """A checked definition. Raises msgspec.ValidationError or ValueError with key and reason."""
+    version = content.get("version")
+    if version != VERSION:
+        raise ValueError(f"version is {version!r}; this vmtui reads version {VERSION}")
+    definition = msgspec.convert(content, Definition)
+    if definition.memory_bytes < KIB * KIB:
+        raise ValueError("memory is less than 1M")
+    return definition
+
+
+def memory_text(memory_bytes: int) -> str:
+    """`memory_bytes` as `vm.toml` says it, exact to the KiB."""
+    kib = memory_bytes // KIB
+    return f"{kib // KIB}M" if kib % KIB == 0 else f"{kib}K"

@@ -1,0 +1,59 @@
+"""Files replaced whole or not at all, and what the operating system's refusals mean."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+from vmtui.errors import OperationError
+
+_HINTS = {
+    errno.ENOSPC: "Free some space there.",
+    errno.EDQUOT: "Free some of your quota there.",
+    errno.EROFS: "It is on a read-only file system; set XDG_DATA_HOME to a folder of yours.",
+    errno.EACCES: "Change its permissions, or set XDG_DATA_HOME to a folder of yours.",
+    errno.EPERM: "Change its permissions, or set XDG_DATA_HOME to a folder of yours.",
+}
+
+
+def not_writable(folder: Path, error: OSError) -> OperationError:
+    """The error to raise when `folder` can't be written."""
+    return OperationError(
+        f"{folder} can't be written",
+        why=error.strerror or str(error),
+        hint=_HINTS.get(error.errno or 0, ""),
+    )
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace `path` by `content`, durably: afterwards it is the old or the new, never a part.
+
+    Raises OperationError. Blocks for as long as the disk takes to flush.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise not_writable(path.parent, error) from error
+
+
+def tail(path: Path, limit_bytes: int) -> bytes:
+    """The last `limit_bytes` of a file; b"" if it can't be read."""
+    try:
+        with path.open("rb") as file:
+            size_bytes = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size_bytes - limit_bytes))
+            return file.read(limit_bytes)
+    except OSError:
+        return b""

@@ -1,0 +1,218 @@
+"""Starting and stopping QEMU: what each operation does, waits for and tells when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import replace
+
+from vmtui.backends.kvm import firmware, swtpm
+from vmtui.backends.kvm.accel import QEMU, prove
+from vmtui.backends.kvm.argv import KernelFiles, Place, argv
+from vmtui.backends.kvm.command import missing
+from vmtui.backends.kvm.definition import Definition
+from vmtui.backends.kvm.files import tail
+from vmtui.backends.kvm.machine import Machine, gone
+from vmtui.backends.kvm.monitor import Monitor
+from vmtui.backends.kvm.process import Process, Record, boot_id, start_ticks, write_record
+from vmtui.errors import InputError, OperationError, StateError, VmtuiError
+from vmtui.images import micro
+from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, Accel, Power, State
+from vmtui.spec import BootKind
+
+READY_TIMEOUT_S = 30.0
+QUIT_TIMEOUT_S = 2.0
+REBOOT_TIMEOUT_S = 180.0
+SOCKET_PATH_LIMIT = 107  # unix(7): sun_path, less its final zero
+
+ALLOWED: dict[Power, frozenset[State]] = {
+    Power.START: INACTIVE_STATES,
+    Power.SHUTDOWN: frozenset({State.RUNNING, State.STOPPING}),
+    Power.STOP: ACTIVE_STATES,
+    Power.REBOOT: frozenset({State.RUNNING}),
+    Power.RESET: ACTIVE_STATES,
+    Power.PAUSE: frozenset({State.RUNNING, State.STOPPING}),
+    Power.RESUME: frozenset({State.PAUSED, State.SUSPENDED}),
+}
+
+
+def check_state(machine: Machine, op: Power) -> None:
+    """Raise StateError if the VM's state does not allow `op`."""
+    if machine.state not in ALLOWED[op]:
+        raise StateError(
+            f"can't {op.value} {machine.name}",
+            why=machine.problem or f"it is {machine.state.value}",
+        )
+
+
+async def start(machine: Machine) -> None:
+    """Run QEMU for it. Raises OperationError with the end of QEMU's own log."""
+    definition = machine.definition
+    if definition is None:
+        raise InputError(f"{machine.name} can't be started", why=machine.problem)
+    if shutil.which(QEMU) is None:
+        raise missing(QEMU)
+    place = await _prepared(machine, definition)
+    log = place.runtime / "qemu.log"
+    command = argv(machine.name, definition, place)
+    record = Record(command, boot_id(), place.accel.value)
+    _clear(place)
+    # The intent is on disk before the process: a vmtui that is killed in between leaves a QEMU
+    # that the next one recognises by its command line.
+    await asyncio.to_thread(write_record, machine.record_path, record)
+    log.write_text("started with: " + " ".join(command) + "\n", "utf-8")
+    log.chmod(0o600)
+    tpm = await swtpm.start(machine.name, place) if definition.tpm else None
+    process = None
+    try:
+        process = Process.start(command, log=log)
+        record = Record(
+            command,
+            record.boot_id,
+            record.accel,
+            process.pid,
+            start_ticks(process.pid) or 0,
+            time.time(),
+        )
+        await asyncio.to_thread(write_record, machine.record_path, record)
+        machine.took_process(process, record)
+        await _ready(machine, place)
+    except BaseException:
+        if process is not None:
+            await process.kill_and_wait(machine.name)
+        if tpm is not None:
+            tpm.kill()
+        machine.forget_process()
+        machine.record_path.unlink(missing_ok=True)
+        place.pidfile.unlink(missing_ok=True)
+        raise
+    finally:
+        if tpm is not None:
+            tpm.release()
+
+
+async def _prepared(machine: Machine, definition: Definition) -> Place:
+    proof = await prove() if definition.accel is Accel.AUTO else None
+    kernel = None
+    if definition.boot is BootKind.MICRO:
+        image = micro.cached() or await micro.ensure(lambda _: None)
+        cmdline = f"{image.cmdline} vmtui.hostname={machine.name}"
+        kernel = KernelFiles(image.kernel, image.initrd, cmdline)
+    place = replace(
+        machine.place,
+        accel=proof.accel if proof else definition.accel,
+        firmware=firmware.prepare(definition.firmware, machine.folder),
+        kernel=kernel,
+    )
+    longest = len(os.fsencode(place.runtime / "monitor0.sock"))
+    if longest > SOCKET_PATH_LIMIT:
+        raise OperationError(
+            f"{machine.name} can't be started",
+            why=f"its socket's path would have {longest} bytes; {SOCKET_PATH_LIMIT} is the limit",
+            hint="Set XDG_RUNTIME_DIR to a shorter folder, or use a shorter name.",
+        )
+    return place
+
+
+def _clear(place: Place) -> None:
+    # Stale sockets would be taken for ready ones. Locks stay: others may be waiting on them.
+    for path in place.runtime.iterdir():
+        if path.suffix != ".lock":
+            path.unlink(missing_ok=True)
+
+
+async def _ready(machine: Machine, place: Place) -> None:
+    """Wait until QEMU answers. Raises OperationError if it ended instead."""
+    process = machine.process
+    assert process is not None
+    deadline_s = time.monotonic() + READY_TIMEOUT_S
+    while time.monotonic() < deadline_s:
+        if place.monitor(0).exists():
+            with suppress(VmtuiError):
+                async with Monitor.brief(machine.name, place) as monitor:
+                    answer = await monitor.execute("query-status")
+                machine.run_state = str(answer["status"])
+                return
+        if not process.alive:
+            raise OperationError(
+                f"QEMU did not start {machine.name}", why=_last_words(place), hint=_advice(place)
+            )
+        await asyncio.sleep(0.01)
+    raise OperationError(
+        f"QEMU of {machine.name} did not answer within {READY_TIMEOUT_S:.0f} s",
+        why=_last_words(place),
+    )
+
+
+def _last_words(place: Place) -> str:
+    lines = tail(place.runtime / "qemu.log", 4000).decode(errors="replace").splitlines()
+    said = [line for line in lines if not line.startswith("started with: ")]
+    return "\n".join(said[-8:]) or "it said nothing"
+
+
+def _advice(place: Place) -> str:
+    words = _last_words(place)
+    if "Failed to get" in words and "lock" in words:
+        return "Another program uses that disk."
+    if place.accel is Accel.KVM:
+        return 'If KVM is the reason: vmtui doctor --recheck, or accel = "tcg" in vm.toml.'
+    return ""
+
+
+async def stop(machine: Machine) -> None:
+    """Power off at once: QEMU's own quit if it answers in time, which flushes disks, else a kill."""
+    process = machine.process
+    if process is None or not process.alive:
+        return
+    with suppress(VmtuiError, TimeoutError):
+        async with asyncio.timeout(QUIT_TIMEOUT_S), machine.asked() as monitor:
+            await monitor.execute("quit")
+    if not await gone(machine, QUIT_TIMEOUT_S):
+        await process.kill_and_wait(machine.name)
+    machine.place.pidfile.unlink(missing_ok=True)
+
+
+async def ask(machine: Machine, op: Power) -> None:
+    """The operations that are one QMP command."""
+    command = {
+        Power.SHUTDOWN: "system_powerdown",
+        Power.RESET: "system_reset",
+        Power.PAUSE: "stop",
+        Power.RESUME: "system_wakeup" if machine.state is State.SUSPENDED else "cont",
+    }[op]
+    async with machine.asked() as monitor:
+        await monitor.execute(command)
+    if op is Power.SHUTDOWN:
+        machine.stopping_since_s = time.monotonic()
+    await machine.refresh_state()
+
+
+async def reboot(machine: Machine) -> None:
+    """Ask the guest by ACPI to shut down, and start it again in the same QEMU once it has.
+
+    There is no ACPI request to reboot; this is what libvirt does without a guest agent too.
+    Raises OperationError when the guest does not react.
+    """
+    async with Monitor.brief(machine.name, machine.place) as monitor:
+        await monitor.execute("set-action", {"shutdown": "pause"})
+        try:
+            await monitor.execute("system_powerdown")
+            async with asyncio.timeout(REBOOT_TIMEOUT_S):
+                while (await monitor.execute("query-status"))["status"] != "shutdown":
+                    await asyncio.sleep(0.1)
+            await monitor.execute("system_reset")
+            await monitor.execute("cont")
+        except TimeoutError as error:
+            raise OperationError(
+                f"{machine.name} did not reboot",
+                why=f"the guest did not react within {REBOOT_TIMEOUT_S:.0f} s",
+                hint=f"Press its reset button (what is not saved is lost): vmtui reset {machine.name}",
+            ) from error
+        finally:
+            with suppress(VmtuiError):
+                await monitor.execute("set-action", {"shutdown": "poweroff"})
+    machine.stopping_since_s = None
+    await machine.refresh_state()

@@ -1,0 +1,194 @@
+"""Processes that outlive vmtui: started in a session of their own, adopted again by proof."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from vmtui.backends.kvm.files import write_whole
+from vmtui.errors import MissingError, OperationError
+
+KILL_TIMEOUT_S = 10.0
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What is remembered of a process, so that its pid can be believed later."""
+
+    argv: list[str]
+    boot_id: str
+    accel: str
+    pid: int = 0  # 0: it was about to be started
+    start_ticks: int = 0
+    started_at_s: float = 0.0  # Unix time
+
+
+def boot_id() -> str:
+    """Changes with every boot of this machine: pids of another boot mean nothing."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+
+
+def read_record(path: Path) -> Record | None:
+    """The record at `path`, or None if there is none that can be used."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Record)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Replace the record at `path`."""
+    write_whole(path, msgspec.json.encode(record))
+
+
+class Process:
+    """A running process that this user owns, held by a pidfd: its pid can't be reused under us."""
+
+    def __init__(self, pid: int, descriptor: int) -> None:
+        self.pid = pid
+        self._descriptor = descriptor
+        self._exited = asyncio.Event()
+        asyncio.get_running_loop().add_reader(descriptor, self._on_exit)
+
+    @classmethod
+    def start(cls, argv: list[str], *, log: Path) -> Process:
+        """Run `argv` detached, output appended to `log`. Raises MissingError, OperationError."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        try:
+            pid = os.posix_spawnp(
+                argv[0],
+                argv,
+                os.environ,
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
+                    (os.POSIX_SPAWN_DUP2, 1, 2),
+                ],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=[signal.SIGPIPE, signal.SIGINT],
+            )
+        except FileNotFoundError as error:
+            raise MissingError(f"{argv[0]} is not installed") from error
+        except OSError as error:
+            raise OperationError(f"{argv[0]} can't be run", why=error.strerror or "") from error
+        return cls(pid, os.pidfd_open(pid))
+
+    @classmethod
+    def adopt(cls, record: Record, pid: int = 0) -> Process | None:
+        """The process of `record`, if it still runs and is provably the same, else None.
+
+        `pid` stands in where the record was written before the pid was known; then the command
+        line alone is the proof (it names the VM's private sockets).
+        """
+        pid = record.pid or pid
+        if pid <= 0 or record.boot_id != boot_id():
+            return None
+        try:
+            descriptor = os.pidfd_open(pid)
+        except OSError:
+            return None
+        # Looked at after the pidfd is held: what is checked is what is held.
+        same = command_line(pid) == record.argv and (
+            record.start_ticks in (0, start_ticks(pid) or -1)
+        )
+        if not same:
+            os.close(descriptor)
+            return None
+        return cls(pid, descriptor)
+
+    def _on_exit(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        with suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)  # reap it, if it is a child of ours
+        self._exited.set()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return not self._exited.is_set() and _runs(self.pid)
+
+    async def exited(self) -> None:
+        """Wait for its end."""
+        await self._exited.wait()
+
+    def kill(self) -> None:
+        """SIGKILL, to this very process."""
+        self.signal(signal.SIGKILL)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal; nothing happens if it has ended."""
+        if self._descriptor >= 0 and not self._exited.is_set():
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._descriptor, number)
+
+    async def kill_and_wait(self, name: str) -> None:
+        """Kill it and wait for the end. Raises OperationError if the kernel can't end it."""
+        self.kill()
+        try:
+            async with asyncio.timeout(KILL_TIMEOUT_S):
+                await self.exited()
+        except TimeoutError as error:
+            raise OperationError(
+                f"{name} can't be ended",
+                why=f"process {self.pid} hangs in the kernel",
+                hint="A disk or network file system that does not answer is the usual reason.",
+            ) from error
+
+    def release(self) -> None:
+        """Let go of it; it goes on."""
+        if self._descriptor >= 0:
+            if not self._exited.is_set():
+                asyncio.get_running_loop().remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def command_line(pid: int) -> list[str]:
+    """The arguments of a process; empty if it is gone."""
+    try:
+        content = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return []
+    return [os.fsdecode(part) for part in content.split(b"\0")[:-1]]
+
+
+def _stat_fields(pid: int) -> list[str]:
+    # proc(5): the second field is the name in parentheses and may hold anything.
+    try:
+        content = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return []
+    return content.rpartition(")")[2].split()
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot (proc(5), field 22)."""
+    fields = _stat_fields(pid)
+    return int(fields[19]) if len(fields) > 19 else None
+
+
+def cpu_ticks(pid: int) -> int | None:
+    """User and system time of all threads in clock ticks (proc(5), fields 14 and 15)."""
+    fields = _stat_fields(pid)
+    return int(fields[11]) + int(fields[12]) if len(fields) > 12 else None
+
+
+def resident_bytes(pid: int) -> int | None:
+    """Resident memory (proc(5), statm field 2)."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+
+
+def _runs(pid: int) -> bool:
+    fields = _stat_fields(pid)
+    return bool(fields) and fields[0] not in ("Z", "X")

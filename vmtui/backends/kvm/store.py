@@ -1,0 +1,183 @@
+"""The folders of VMs on disk: definitions read and written whole, names taken once, locks held."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tomllib
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import msgspec
+import platformdirs
+import tomli_w
+
+from vmtui.backends.kvm.definition import Definition, convert
+from vmtui.backends.kvm.files import not_writable, write_whole
+from vmtui.backends.kvm.locks import wait_lock
+from vmtui.errors import BusyError, InputError, OperationError
+
+LOCK_TIMEOUT_S = 10.0
+_HIDDEN = "."
+
+
+class Store:
+    """`root` holds a folder per VM; `runtime_root` holds what belongs to running ones."""
+
+    def __init__(self, root: Path | None = None, runtime_root: Path | None = None) -> None:
+        self.root = root or platformdirs.user_data_path("vmtui") / "vms"
+        self.runtime_root = runtime_root or platformdirs.user_runtime_path("vmtui")
+
+    def prepare(self) -> None:
+        """Make both roots, private to the user. Raises OperationError."""
+        for folder in (self.root, self.runtime_root):
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                status = folder.stat()
+            except OSError as error:
+                raise not_writable(folder, error) from error
+            if status.st_uid != os.getuid() or not folder.is_dir():
+                raise OperationError(
+                    f"{folder} can't be used",
+                    why="it belongs to another user",
+                    hint="Remove it, or set XDG_RUNTIME_DIR and XDG_DATA_HOME to folders of yours.",
+                )
+        # Sockets in it are consoles and monitors: nobody else may reach them.
+        if self.runtime_root.stat().st_mode & 0o077:
+            self.runtime_root.chmod(0o700)
+
+    def folder(self, name: str) -> Path:
+        """Where a VM's definition and disks are."""
+        return self.root / name
+
+    def runtime(self, name: str) -> Path:
+        """Where a running VM's sockets, logs and pid are."""
+        return self.runtime_root / name
+
+    def names(self) -> list[str]:
+        """All VMs. An unreadable store raises OperationError."""
+        try:
+            with os.scandir(self.root) as entries:
+                return sorted(
+                    entry.name
+                    for entry in entries
+                    if not entry.name.startswith(_HIDDEN) and entry.is_dir()
+                )
+        except OSError as error:
+            raise OperationError(f"{self.root} can't be read", why=error.strerror or "") from error
+
+    def stamp(self, name: str) -> tuple[int, int, int]:
+        """Changes whenever the definition was rewritten."""
+        try:
+            status = (self.folder(name) / "vm.toml").stat()
+        except OSError:
+            return (0, 0, 0)
+        return (status.st_ino, status.st_mtime_ns, status.st_size)
+
+    def read(self, name: str) -> Definition:
+        """The definition of `name`. Raises InputError with file, key and reason."""
+        path = self.folder(name) / "vm.toml"
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise InputError(f"{path} can't be read", why=reason or "") from error
+        try:
+            return convert(tomllib.loads(text))
+        except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
+            raise InputError(
+                f"{path} is not a VM's definition",
+                why=str(error),
+                hint=f"Mend the file, or remove the VM with: vmtui delete {name}",
+            ) from error
+
+    async def write(self, folder: Path, definition: Definition) -> None:
+        """Write `vm.toml` into `folder`: the old content or the new, never a part."""
+        await asyncio.to_thread(write_whole, folder / "vm.toml", _toml(definition))
+
+    @asynccontextmanager
+    async def staged(self, name: str) -> AsyncIterator[Path]:
+        """A new VM's folder, hidden until the block ends well, gone if it does not.
+
+        Raises InputError if the name was taken meanwhile, in any case of letters.
+        """
+        stage = self.root / f".new-{name}-{os.getpid()}"
+        try:
+            stage.mkdir(mode=0o700)
+        except OSError as error:
+            raise not_writable(self.root, error) from error
+        try:
+            yield stage
+            async with self._locked(self.root / ".lock", "the store"):
+                self._refuse_taken(name)
+                stage.rename(self.folder(name))
+        except BaseException:
+            await asyncio.to_thread(shutil.rmtree, stage, ignore_errors=True)
+            raise
+
+    def _refuse_taken(self, name: str) -> None:
+        for other in self.names():
+            if other.lower() == name.lower():
+                raise InputError(f"a VM named {other} exists already", hint="Use another name.")
+
+    async def remove(self, name: str) -> None:
+        """Delete the VM's folder and its runtime folder with all that is in them."""
+        grave = self.root / f".old-{name}-{os.getpid()}"
+        try:
+            self.folder(name).rename(grave)
+        except OSError as error:
+            raise not_writable(self.root, error) from error
+        await asyncio.to_thread(shutil.rmtree, grave, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self.runtime(name), ignore_errors=True)
+
+    def sweep(self) -> None:
+        """Remove what a killed process left half-made or half-deleted."""
+        with self._opened_root() as entries:
+            for entry in entries:
+                kind, _, rest = entry.name.partition("-")
+                pid = rest.rpartition("-")[2]
+                if kind in (".new", ".old") and pid.isdecimal() and not _alive(int(pid)):
+                    shutil.rmtree(entry.path, ignore_errors=True)
+
+    @contextmanager
+    def _opened_root(self) -> Iterator[list[os.DirEntry[str]]]:
+        try:
+            with os.scandir(self.root) as entries:
+                yield [entry for entry in entries if entry.name.startswith(_HIDDEN)]
+        except OSError:
+            yield []
+
+    @asynccontextmanager
+    async def locked(self, name: str) -> AsyncIterator[None]:
+        """Hold the VM against changes by other vmtui processes. Raises BusyError after a while."""
+        runtime = self.runtime(name)
+        try:
+            runtime.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise not_writable(self.runtime_root, error) from error
+        async with self._locked(self.runtime_root / f".{name}.lock", name):
+            yield
+
+    @asynccontextmanager
+    async def _locked(self, path: Path, what: str) -> AsyncIterator[None]:
+        try:
+            lock = await wait_lock(path, LOCK_TIMEOUT_S)
+        except TimeoutError as error:
+            raise BusyError(
+                f"{what} is being changed by another vmtui", hint="Try again when that is done."
+            ) from error
+        try:
+            yield
+        finally:
+            os.close(lock)
+
+
+def _alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def _toml(definition: Definition) -> bytes:
+    content = msgspec.to_builtins(definition)
+    return tomli_w.dumps(content).encode()
