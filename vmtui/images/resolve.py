@@ -81,13 +81,15 @@ def _head(path: Path) -> tuple[bytes, int]:
         ) from error
     except OSError as error:
         raise InputError(f"the image {path} can't be read", why=error.strerror or "") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):
             raise InputError(f"{path} is a folder", hint="Give a disk image or ISO in it.")
         if not stat.S_ISREG(status.st_mode):
             raise InputError(f"{path} is not a file", hint="Give a disk image or an ISO.")
-        return file.read(HEAD_BYTES), status.st_size
+        return os.pread(descriptor, HEAD_BYTES, 0), status.st_size
+    finally:
+        os.close(descriptor)
 
 
 def _format(path: Path, head: bytes, file_bytes: int) -> str:

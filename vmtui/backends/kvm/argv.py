@@ -109,9 +109,10 @@ def _arguments(name: str, definition: Definition, place: Place) -> Iterator[str]
 
 def _machine(definition: Definition, place: Place) -> Iterator[str]:
     smm = "on" if definition.firmware is Firmware.SECURE_BOOT else "off"
+    flash = {"pflash0": "firmware-code", "pflash1": "firmware-vars"} if place.firmware else {}
     yield from (
         "-machine",
-        _options("q35", smm=smm, vmport="off", **{"dump-guest-core": "off"}),
+        _options("q35", smm=smm, vmport="off", **{"dump-guest-core": "off"}, **flash),
     )
     yield from ("-accel", place.accel.value)
     yield from ("-cpu", "host" if place.accel is Accel.KVM else "max")
@@ -133,7 +134,6 @@ def _boot(definition: Definition, place: Place) -> Iterator[str]:
     files = place.firmware
     yield from _blockdev("firmware-code", files.code, files.code_format, read_only=True)
     yield from _blockdev("firmware-vars", files.variables, files.variables_format)
-    yield from ("-machine", "pflash0=firmware-code,pflash1=firmware-vars")
 
 
 def _monitors(place: Place) -> Iterator[str]:

@@ -116,12 +116,12 @@ class KvmBackend:
             machine.forget_process()
             events.append(Event(EventKind.REMOVED, machine.id))
         for name in sorted(names):
-            machine = self._machines.get(name)
-            if machine is None:
-                machine = self._machines[name] = Machine(self._store, name)
-                machine.reload()
-                events.append(Event(EventKind.ADDED, machine.id))
+            if name not in self._machines:
+                self._machines[name] = Machine(self._store, name)
+                self._machines[name].reload()
+                events.append(Event(EventKind.ADDED, self._machines[name].id))
                 continue
+            machine = self._machines[name]
             before = machine.id
             if machine.reload():
                 if machine.id != before:

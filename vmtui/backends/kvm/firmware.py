@@ -65,7 +65,6 @@ def _fits(content: dict[str, Any], wanted: Firmware) -> bool:
         and mapping.get("mode", "split") == "split"
         and "nvram-template" in mapping
         and any(_is_q35(target) for target in content.get("targets", ()))
-        and not features & {"amd-sev", "amd-sev-es", "amd-sev-snp", "intel-tdx"}
         and (
             # Secure Boot without enrolled keys enforces nothing.
             {"secure-boot", "enrolled-keys", "requires-smm"} <= features

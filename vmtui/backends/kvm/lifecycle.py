@@ -163,7 +163,7 @@ def _advice(place: Place) -> str:
 
 
 async def stop(machine: Machine) -> None:
-    """Power off at once: QEMU's own quit if it answers in time, which flushes disks, else a kill."""
+    """Power off at once: by QEMU's own quit, which flushes disks, if it answers; else a kill."""
     process = machine.process
     if process is None or not process.alive:
         return
@@ -209,7 +209,7 @@ async def reboot(machine: Machine) -> None:
             raise OperationError(
                 f"{machine.name} did not reboot",
                 why=f"the guest did not react within {REBOOT_TIMEOUT_S:.0f} s",
-                hint=f"Press its reset button (what is not saved is lost): vmtui reset {machine.name}",
+                hint=f"Reset it (what is not saved is lost): vmtui reset {machine.name}",
             ) from error
         finally:
             with suppress(VmtuiError):

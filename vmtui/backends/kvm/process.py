@@ -48,8 +48,10 @@ def write_record(path: Path, record: Record) -> None:
 class Process:
     """A running process that this user owns, held by a pidfd: its pid can't be reused under us."""
 
-    def __init__(self, pid: int, descriptor: int) -> None:
+    def __init__(self, pid: int, descriptor: int, *, child: bool = False) -> None:
         self.pid = pid
+        self._child = child
+        self._released = False
         self._descriptor = descriptor
         self._exited = asyncio.Event()
         asyncio.get_running_loop().add_reader(descriptor, self._on_exit)
@@ -76,7 +78,7 @@ class Process:
             raise MissingError(f"{argv[0]} is not installed") from error
         except OSError as error:
             raise OperationError(f"{argv[0]} can't be run", why=error.strerror or "") from error
-        return cls(pid, os.pidfd_open(pid))
+        return cls(pid, os.pidfd_open(pid), child=True)
 
     @classmethod
     def adopt(cls, record: Record, pid: int = 0) -> Process | None:
@@ -103,9 +105,12 @@ class Process:
 
     def _on_exit(self) -> None:
         asyncio.get_running_loop().remove_reader(self._descriptor)
-        with suppress(ChildProcessError):
-            os.waitpid(self.pid, os.WNOHANG)  # reap it, if it is a child of ours
+        if self._child:
+            with suppress(ChildProcessError):
+                os.waitpid(self.pid, os.WNOHANG)
         self._exited.set()
+        if self._released:
+            self._close()
 
     @property
     def alive(self) -> bool:
@@ -140,10 +145,14 @@ class Process:
             ) from error
 
     def release(self) -> None:
-        """Let go of it; it goes on."""
+        """Let go of it; it goes on. A child is still reaped when it ends, so no zombie stays."""
+        self._released = True
+        if not self._child or self._exited.is_set():
+            self._close()
+
+    def _close(self) -> None:
         if self._descriptor >= 0:
-            if not self._exited.is_set():
-                asyncio.get_running_loop().remove_reader(self._descriptor)
+            asyncio.get_running_loop().remove_reader(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = -1
 

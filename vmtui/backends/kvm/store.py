@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import stat
 import tomllib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -23,22 +24,37 @@ LOCK_TIMEOUT_S = 10.0
 _HIDDEN = "."
 
 
+def default_runtime_root() -> Path:
+    """Where sockets go: the same for every process of the user, with or without a login session.
+
+    Sockets are reached by short paths only, so the last resort is a folder in /tmp; `prepare`
+    refuses one that somebody else has put there.
+    """
+    session = os.environ.get("XDG_RUNTIME_DIR", "")
+    if session.startswith("/"):
+        return Path(session) / "vmtui"
+    login = Path(f"/run/user/{os.getuid()}")
+    if login.is_dir() and os.access(login, os.W_OK):
+        return login / "vmtui"
+    return Path(f"/tmp/vmtui-{os.getuid()}")  # noqa: S108
+
+
 class Store:
     """`root` holds a folder per VM; `runtime_root` holds what belongs to running ones."""
 
     def __init__(self, root: Path | None = None, runtime_root: Path | None = None) -> None:
         self.root = root or platformdirs.user_data_path("vmtui") / "vms"
-        self.runtime_root = runtime_root or platformdirs.user_runtime_path("vmtui")
+        self.runtime_root = runtime_root or default_runtime_root()
 
     def prepare(self) -> None:
         """Make both roots, private to the user. Raises OperationError."""
         for folder in (self.root, self.runtime_root):
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-                status = folder.stat()
+                status = folder.lstat()
             except OSError as error:
                 raise not_writable(folder, error) from error
-            if status.st_uid != os.getuid() or not folder.is_dir():
+            if status.st_uid != os.getuid() or not stat.S_ISDIR(status.st_mode):
                 raise OperationError(
                     f"{folder} can't be used",
                     why="it belongs to another user",
@@ -131,6 +147,7 @@ class Store:
             raise not_writable(self.root, error) from error
         await asyncio.to_thread(shutil.rmtree, grave, ignore_errors=True)
         await asyncio.to_thread(shutil.rmtree, self.runtime(name), ignore_errors=True)
+        self._lock_path(name).unlink(missing_ok=True)
 
     def sweep(self) -> None:
         """Remove what a killed process left half-made or half-deleted."""
@@ -157,8 +174,11 @@ class Store:
             runtime.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise not_writable(self.runtime_root, error) from error
-        async with self._locked(self.runtime_root / f".{name}.lock", name):
+        async with self._locked(self._lock_path(name), name):
             yield
+
+    def _lock_path(self, name: str) -> Path:
+        return self.runtime_root / f".{name}.lock"
 
     @asynccontextmanager
     async def _locked(self, path: Path, what: str) -> AsyncIterator[None]:

@@ -1,0 +1,52 @@
+from collections.abc import AsyncGenerator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmtui.errors import OperationError
+from vmtui.readiness import LoginPrompt, wait_for_login
+
+BOOT = b"[    0.1] Linux\r\nuser root, password micro\r\n\r\nmicro login: "
+
+
+@given(st.lists(st.integers(0, len(BOOT)), max_size=6))
+def test_the_prompt_is_seen_however_the_stream_is_cut(cuts: list[int]) -> None:
+    edges = [0, *sorted(cuts), len(BOOT)]
+    prompt = LoginPrompt()
+    seen = [prompt.seen_in(BOOT[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    assert seen[-1]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"Debian GNU/Linux 12 web ttyS0\r\n\r\nweb login: ",
+        b"\x1b[2J\x1b[Hlocalhost login:",
+        b"login: ",
+        b"\nAlpine\nlocalhost login: \x1b[6n",
+    ],
+)
+def test_prompts(text: bytes) -> None:
+    assert LoginPrompt().seen_in(text)
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"Last login: Mon", b"login: root\r\nPassword: ", b"relogin", b"login: \r\n"]
+)
+def test_what_is_no_prompt(text: bytes) -> None:
+    assert not LoginPrompt().seen_in(text)
+
+
+async def said(*chunks: bytes) -> AsyncGenerator[bytes, None]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def test_waiting_ends_at_the_prompt() -> None:
+    await wait_for_login(said(b"boot\n", b"x login", b": ", b"more"), "x", 5)
+
+
+async def test_a_vm_that_stops_first_is_told() -> None:
+    with pytest.raises(OperationError, match="stopped before"):
+        await wait_for_login(said(b"panic\n"), "x", 5)

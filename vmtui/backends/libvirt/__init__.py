@@ -1,0 +1,1 @@
+"""VMs of anything that libvirt reaches."""

@@ -1,0 +1,278 @@
+"""All threads of the libvirt backend: libvirt's event loop, and the workers of one connection."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import libvirt
+
+from vmtui.backends.libvirt.translate import disconnected, translated
+from vmtui.errors import UnreachableError, VmtuiError
+
+T = TypeVar("T")
+
+WORKERS = 4
+CALL_TIMEOUT_S = 20.0
+OPEN_TIMEOUT_S = 15.0
+CLOSE_TIMEOUT_S = 3.0
+KEEPALIVE_INTERVAL_S = 5
+KEEPALIVE_COUNT = 3
+
+_started = False
+_starting = threading.Lock()
+
+
+def start_event_loop() -> None:
+    """Run libvirt's event loop in a thread, once for the process and before anything is opened."""
+    global _started  # noqa: PLW0603 (libvirt has one event loop for each process)
+    with _starting:
+        if _started:
+            return
+        # What goes wrong is raised; without this libvirt also prints it into the terminal.
+        libvirt.registerErrorHandler(_drop_error, None)
+        libvirt.virEventRegisterDefaultImpl()
+        threading.Thread(target=_run_events, name="libvirt events", daemon=True).start()
+        _started = True
+
+
+def _drop_error(_context: None, _error: object) -> None:
+    pass
+
+
+def _run_events() -> None:
+    while True:
+        with suppress(libvirt.libvirtError):
+            libvirt.virEventRunDefaultImpl()
+
+
+class Workers:
+    """Threads that make blocking calls. They are daemons: a call that hangs holds nobody up.
+
+    A call that missed its deadline is given up: its thread no longer counts, another takes over.
+    """
+
+    def __init__(self, name: str, count: int = WORKERS) -> None:
+        self._name = name
+        self._count = count
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._threads: set[threading.Thread] = set()
+        self._lock = threading.Lock()
+        self._idle = 0
+        self._given_up = 0
+
+    def submit(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """Run it; the future belongs to the running loop."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def job() -> None:
+            try:
+                result = function(*args)
+            except Exception as error:  # carried over to whoever waits
+                _tell(loop, _fail, future, error)
+            else:
+                _tell(loop, _finish, future, result)
+
+        with self._lock:
+            if self._idle <= 0 and len(self._threads) < self._count + self._given_up:
+                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+                self._threads.add(thread)
+                thread.start()
+            else:
+                self._idle -= 1
+        self._jobs.put(job)
+        return future
+
+    def give_up(self, future: asyncio.Future[Any]) -> None:
+        """Make room for another thread until that call returns after all."""
+        with self._lock:
+            self._given_up += 1
+        future.add_done_callback(self._came_back)
+
+    def _came_back(self, _: asyncio.Future[Any]) -> None:
+        with self._lock:
+            self._given_up -= 1
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+            del job
+            with self._lock:
+                self._idle += 1
+        with self._lock:
+            self._threads.discard(threading.current_thread())
+
+    def stop(self) -> None:
+        """End the threads; those in a call end after it."""
+        with self._lock:
+            for _ in self._threads:
+                self._jobs.put(None)
+
+
+def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *args: Any) -> None:
+    with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
+        loop.call_soon_threadsafe(callback, *args)
+
+
+def _finish(future: asyncio.Future[T], result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _fail(future: asyncio.Future[T], error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)
+        future.exception()  # it may be that nobody waits for it any more
+
+
+class Bridge:
+    """One open libvirt connection, used from one asyncio loop."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.lost: VmtuiError | None = None
+        self._loop = asyncio.get_running_loop()
+        self._workers = Workers(f"libvirt {uri}")
+        self._connection: libvirt.virConnect | None = None
+        self._callbacks: list[int] = []
+        self._on_lost: Callable[[VmtuiError], None] = lambda _: None
+        self._closed = False
+
+    @property
+    def connection(self) -> libvirt.virConnect:
+        """What the functions given to `call` work on."""
+        if self._connection is None:
+            raise self.lost or UnreachableError(f"{self.uri} is not connected")
+        return self._connection
+
+    async def open(self, *, read_only: bool, on_lost: Callable[[VmtuiError], None]) -> None:
+        """Connect. Raises UnreachableError."""
+        self._on_lost = on_lost
+        start_event_loop()
+        opening = self._workers.submit(self._open, read_only)
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                self._connection = await asyncio.shield(opening)
+        except TimeoutError as error:
+            self._let_go_later(opening)
+            raise UnreachableError(
+                f"{self.uri} did not answer", why=f"no reply within {OPEN_TIMEOUT_S:.0f} s"
+            ) from error
+        except libvirt.libvirtError as error:
+            self._workers.stop()
+            raise disconnected(error, self.uri) from error
+        except BaseException:
+            self._let_go_later(opening)
+            raise
+
+    def _open(self, read_only: bool) -> libvirt.virConnect:
+        opener = libvirt.openReadOnly if read_only else libvirt.open
+        connection = opener(self.uri)
+        with suppress(libvirt.libvirtError):  # drivers inside this process have no peer
+            connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
+        with suppress(libvirt.libvirtError):
+            connection.registerCloseCallback(self._closed_by_peer, None)
+        return connection
+
+    def _let_go_later(self, opening: asyncio.Future[libvirt.virConnect]) -> None:
+        # A blocked open can't be stopped: what it brings is closed when it comes.
+        self._workers.give_up(opening)
+        opening.add_done_callback(self._let_go_of)
+
+    def _let_go_of(self, opening: asyncio.Future[libvirt.virConnect]) -> None:
+        if not opening.cancelled() and opening.exception() is None:
+            self._workers.submit(_close, opening.result(), [])
+        self._workers.stop()
+
+    def _closed_by_peer(self, _connection: libvirt.virConnect, reason: int, _: None) -> None:
+        _tell(self._loop, self._note_lost, reason)
+
+    def _note_lost(self, reason: int) -> None:
+        if self.lost is not None or self._closed:
+            return
+        why = {
+            libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "it no longer answers",
+            libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "libvirt's daemon ended or closed it",
+        }.get(reason, "it broke")
+        self.lost = UnreachableError(
+            f"the connection to {self.uri} is lost",
+            why=why,
+            hint="It is tried again by itself; see that the daemon runs.",
+        )
+        self._on_lost(self.lost)
+
+    async def call(
+        self,
+        what: str,
+        function: Callable[..., T],
+        *args: Any,
+        timeout_s: float = CALL_TIMEOUT_S,
+    ) -> T:
+        """`function(connection, *args)` in a worker; `what` is what an error says could not be done.
+
+        Raises only vmtui's errors. Past the deadline the call is given up, not stopped.
+        """
+        future = self.start(function, *args)
+        try:
+            done, _ = await asyncio.wait({future}, timeout=timeout_s)
+        except asyncio.CancelledError:
+            self._workers.give_up(future)
+            raise
+        if not done:
+            self._workers.give_up(future)
+            raise self.lost or UnreachableError(
+                f"can't {what}", why=f"libvirt gave no answer within {timeout_s:.0f} s"
+            )
+        try:
+            return future.result()
+        except libvirt.libvirtError as error:
+            if self.lost is not None:
+                raise self.lost from error
+            raise translated(error, what, self.uri) from error
+
+    def start(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """As `call`, but the raw future: it may raise libvirtError, and has no deadline."""
+        return self._workers.submit(function, self.connection, *args)
+
+    def give_up(self, future: asyncio.Future[Any]) -> None:
+        """That call of `start` has missed its deadline; another thread may take its place."""
+        self._workers.give_up(future)
+
+    def tell(self, callback: Callable[..., None], *args: Any) -> None:
+        """For libvirt's callbacks: run `callback` on the loop. From any thread."""
+        _tell(self._loop, callback, *args)
+
+    async def listen(self, register: Callable[[libvirt.virConnect], list[int]]) -> None:
+        """Register event callbacks; they end with the connection."""
+        self._callbacks += await self.call("listen for events", register)
+
+    async def close(self) -> None:
+        """Let go of the connection and of the threads. Idempotent."""
+        self._closed = True
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        closing = self._workers.submit(_close, connection, self._callbacks)
+        self._callbacks = []
+        del connection
+        try:
+            await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
+        finally:
+            if not closing.done():
+                self._workers.give_up(closing)
+            self._workers.stop()
+
+
+def _close(connection: libvirt.virConnect, callbacks: list[int]) -> None:
+    for callback in callbacks:
+        with suppress(libvirt.libvirtError):
+            connection.domainEventDeregisterAny(callback)
+    with suppress(libvirt.libvirtError):
+        connection.unregisterCloseCallback()
+    with suppress(libvirt.libvirtError):
+        connection.close()

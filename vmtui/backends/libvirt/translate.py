@@ -1,0 +1,117 @@
+"""From libvirt's errors to vmtui's: what happened, why, and what to do next."""
+
+from __future__ import annotations
+
+import libvirt
+
+from vmtui.errors import (
+    BusyError,
+    InputError,
+    NoSuchVMError,
+    OperationError,
+    RefusedError,
+    StateError,
+    UnreachableError,
+    UnsupportedError,
+    VmtuiError,
+)
+
+_LOST_CODES = frozenset(
+    {
+        libvirt.VIR_ERR_RPC,
+        libvirt.VIR_ERR_NO_CONNECT,
+        libvirt.VIR_ERR_INVALID_CONN,
+        libvirt.VIR_ERR_NO_SERVER,
+    }
+)
+_TRANSPORT_CODES = frozenset({libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_INTERNAL_ERROR})
+_TRANSPORT_DOMAINS = frozenset({libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE})
+_BUSY_CODES = frozenset({libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_ERR_RESOURCE_BUSY})
+_UNSUPPORTED_CODES = frozenset(
+    {
+        libvirt.VIR_ERR_NO_SUPPORT,
+        libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
+        libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
+    }
+)
+_INPUT_CODES = frozenset(
+    {
+        libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
+        libvirt.VIR_ERR_XML_ERROR,
+        libvirt.VIR_ERR_XML_DETAIL,
+        libvirt.VIR_ERR_XML_INVALID_SCHEMA,
+        libvirt.VIR_ERR_DOM_EXIST,
+        libvirt.VIR_ERR_STORAGE_VOL_EXIST,
+    }
+)
+
+
+def is_lost(error: libvirt.libvirtError) -> bool:
+    """Whether the connection itself failed, not what was asked of it."""
+    code = error.get_error_code()
+    return code in _LOST_CODES or (
+        code in _TRANSPORT_CODES and error.get_error_domain() in _TRANSPORT_DOMAINS
+    )
+
+
+def code(error: BaseException | None) -> int | None:
+    """libvirt's number of an error, also of a translated one."""
+    if isinstance(error, VmtuiError):
+        error = error.__cause__
+    return error.get_error_code() if isinstance(error, libvirt.libvirtError) else None
+
+
+def reason(error: libvirt.libvirtError) -> str:
+    """libvirt's message without the words that every message of its kind starts with."""
+    text = error.get_error_message() or str(error)
+    for prefix in ("internal error: ", "operation failed: ", "Requested operation is not valid: "):
+        text = text.removeprefix(prefix)
+    return text.strip()
+
+
+def translated(error: libvirt.libvirtError, what: str, uri: str) -> VmtuiError:
+    """The error to raise instead, for someone who wanted to `what`."""
+    number = error.get_error_code()
+    why = reason(error)
+    said = f"can't {what}"
+    if number == libvirt.VIR_ERR_NO_DOMAIN:
+        return NoSuchVMError(said, why="there is no such VM (any more)")
+    if is_lost(error):
+        return UnreachableError(f"the connection to {uri} is lost", why=why)
+    if number == libvirt.VIR_ERR_OPERATION_INVALID:
+        return StateError(said, why=why)
+    if number in _BUSY_CODES:
+        return BusyError(
+            said, why=why, hint="Another operation on it is under way; try again after it."
+        )
+    if number in (libvirt.VIR_ERR_OPERATION_DENIED, libvirt.VIR_ERR_ACCESS_DENIED):
+        return RefusedError(said, why=why, hint="Your user may not do that on this connection.")
+    if number in _UNSUPPORTED_CODES:
+        return UnsupportedError(said, why=why)
+    if number in _INPUT_CODES:
+        return InputError(said, why=why)
+    if number in (libvirt.VIR_ERR_AUTH_FAILED, libvirt.VIR_ERR_AUTH_CANCELLED):
+        return disconnected(error, uri)
+    return OperationError(said, why=why)
+
+
+def disconnected(error: libvirt.libvirtError, uri: str) -> VmtuiError:
+    """The error of a connection that could not be opened."""
+    why = reason(error)
+    number = error.get_error_code()
+    if number in (
+        libvirt.VIR_ERR_AUTH_FAILED,
+        libvirt.VIR_ERR_AUTH_CANCELLED,
+        libvirt.VIR_ERR_AUTH_UNAVAILABLE,
+        libvirt.VIR_ERR_OPERATION_DENIED,
+    ):
+        hint = "Your user needs access: be in the group libvirt, or check the host's settings."
+    elif "Permission denied" in why:
+        hint = "Your user needs access to libvirt's socket: be in the group libvirt."
+    elif "Failed to connect socket" in why:
+        hint = "Start the daemon: systemctl start libvirtd (or virtqemud)."
+    elif number in (libvirt.VIR_ERR_INVALID_ARG, libvirt.VIR_ERR_NO_CONNECT):
+        hint = "Is the URI right? Such as qemu:///system or qemu+ssh://host/system."
+    else:
+        hint = "Check that the host is up and that libvirt's daemon runs on it."
+    return UnreachableError(f"can't connect to {uri}", why=why, hint=hint)

@@ -1,0 +1,1 @@
+"""Guest images: the embedded micro image, and what a user's image really is."""

@@ -1,0 +1,202 @@
+"""What the micro guest boots from: busybox, the drivers and the files of `guest/`, as one archive."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import os
+import re
+import shutil
+import stat
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from vmtui.errors import MissingError, VmtuiError
+from vmtui.images.kernel import Kernel
+
+GUEST_FILES = Path(__file__).parent / "guest"
+
+# virtio_pci comes last: the devices appear with it, and their drivers are then already there.
+DRIVERS = (
+    "button",
+    "evdev",
+    "af_packet",
+    "virtio_console",
+    "virtio_blk",
+    "virtio_net",
+    "virtio_balloon",
+    "virtio_rng",
+    "virtio_pci",
+)
+APPLETS = frozenset({"acpid", "getty", "init", "insmod", "ip", "login", "mount", "sh", "udhcpc"})
+FOLDERS = ("dev", "etc", "lib", "lib/modules", "proc", "root", "run", "sys", "tmp", "var")
+FOLDER_MODES = {"root": 0o700, "tmp": 0o1777}
+
+_DEPENDS = re.compile(rb"(?:^|\0)depends=([^\0]*)\0")
+_ELF_MAGIC = b"\x7fELF"
+_PT_INTERP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One member of the archive; `device` is (major, minor) for a device node."""
+
+    path: str
+    mode: int
+    data: bytes = b""
+    device: tuple[int, int] = (0, 0)
+
+
+def build(kernel: Kernel, busybox: Path) -> bytes:
+    """The compressed initramfs for `kernel`."""
+    entries = [*_folders(), *_busybox(busybox), *_drivers(kernel), *_guest_files()]
+    return gzip.compress(cpio(entries), compresslevel=9, mtime=0)
+
+
+def cpio(entries: Iterable[Entry]) -> bytes:
+    """An archive in the `newc` format, the one that Linux unpacks at boot; owned by root, undated."""
+    archive = bytearray()
+    trailer = Entry("TRAILER!!!", 0)
+    for inode, entry in enumerate((*entries, trailer), start=1):
+        name = entry.path.encode() + b"\0"
+        major, minor = entry.device
+        links = 2 if stat.S_ISDIR(entry.mode) else 1
+        fields = (
+            inode,
+            entry.mode,
+            0,
+            0,
+            links,
+            0,
+            len(entry.data),
+            0,
+            0,
+            major,
+            minor,
+            len(name),
+            0,
+        )
+        archive += b"070701" + b"".join(b"%08x" % field for field in fields) + name
+        archive += bytes(-len(archive) % 4)
+        archive += entry.data
+        archive += bytes(-len(archive) % 4)
+    return bytes(archive)
+
+
+def _folders() -> Iterator[Entry]:
+    for path in FOLDERS:
+        yield Entry(path, stat.S_IFDIR | FOLDER_MODES.get(path, 0o755))
+    # What the first process writes to before it has mounted /dev.
+    yield Entry("dev/console", stat.S_IFCHR | 0o600, device=(5, 1))
+
+
+def _busybox(program: Path) -> Iterator[Entry]:
+    content = program.read_bytes()
+    if not is_static(content):
+        raise MissingError(
+            f"{program} cannot run in a guest by itself",
+            why="it is not a statically linked program",
+            hint="Install busybox-static (Debian, Ubuntu) or a static busybox.",
+        )
+    listed = subprocess.run([program, "--list-full"], capture_output=True, text=True, check=True)
+    applets = listed.stdout.split()
+    missing = APPLETS - {PurePosixPath(path).name for path in applets}
+    if missing:
+        raise MissingError(
+            f"{program} lacks {', '.join(sorted(missing))}",
+            hint="Install busybox-static (Debian, Ubuntu) or a fuller busybox.",
+        )
+    folders = {str(PurePosixPath(path).parent) for path in applets} | {"bin", "usr"}
+    for folder in sorted(folders):
+        yield Entry(folder, stat.S_IFDIR | 0o755)
+    yield Entry("bin/busybox", stat.S_IFREG | 0o755, content)
+    for path in applets:
+        if path != "bin/busybox":
+            yield Entry(path, stat.S_IFLNK | 0o777, b"/bin/busybox")
+
+
+def is_static(program: bytes) -> bool:
+    """Whether `program` is a 64-bit ELF file that asks for no dynamic linker."""
+    if program[:5] != _ELF_MAGIC + b"\x02":
+        return False
+    offset = int.from_bytes(program[32:40], "little")
+    size = int.from_bytes(program[54:56], "little")
+    count = int.from_bytes(program[56:58], "little")
+    headers = (program[offset + size * index :][:4] for index in range(count))
+    return all(int.from_bytes(kind, "little") != _PT_INTERP for kind in headers)
+
+
+def _guest_files() -> Iterator[Entry]:
+    for path in sorted(GUEST_FILES.rglob("*")):
+        name = path.relative_to(GUEST_FILES).as_posix()
+        if path.is_dir():
+            yield Entry(name, stat.S_IFDIR | 0o755)
+        else:
+            # Modes do not survive every way of packaging, so they are derived.
+            content = path.read_bytes()
+            mode = 0o600 if name == "etc/shadow" else 0o755 if content.startswith(b"#!") else 0o644
+            yield Entry(name, stat.S_IFREG | mode, content)
+
+
+def _drivers(kernel: Kernel) -> Iterator[Entry]:
+    """The modules in the order to load them, numbered so that a sorted listing is that order."""
+    for number, (name, content) in enumerate(load_order(kernel.modules, DRIVERS).items()):
+        yield Entry(f"lib/modules/{number:02}-{name}.ko", stat.S_IFREG | 0o644, content)
+
+
+def load_order(modules: Path, wanted: Iterable[str]) -> dict[str, bytes]:
+    """The contents of `wanted` and of what they need, each after its own needs.
+
+    Needs are read from the modules themselves: a kernel package that was never installed has no
+    modules.dep. What the kernel has built in is left out.
+    """
+    builtin = {_module_name(line) for line in (modules / "modules.builtin").read_text().split()}
+    files = {
+        _module_name(name): Path(folder, name)
+        for folder, _, names in os.walk(modules / "kernel")
+        for name in names
+        if ".ko" in name
+    }
+    loaded: dict[str, bytes] = {}
+
+    def load(name: str) -> None:
+        if name in loaded or name in builtin:
+            return
+        if name not in files:
+            raise VmtuiError(f"the kernel {modules.name} has no driver {name}")
+        content = _decompressed(files[name])
+        for need in _needs(content):
+            load(need)
+        loaded[name] = content
+
+    for name in wanted:
+        load(name)
+    return loaded
+
+
+def _module_name(path: str) -> str:
+    """`kernel/drivers/char/hw_random/virtio-rng.ko.xz` -> `virtio_rng`, as the kernel names it."""
+    return PurePosixPath(path).name.partition(".ko")[0].replace("-", "_")
+
+
+def _needs(module: bytes) -> list[str]:
+    match = _DEPENDS.search(module)
+    return [_module_name(name) for name in match[1].decode().split(",") if name] if match else []
+
+
+def _decompressed(path: Path) -> bytes:
+    match path.suffix:
+        case ".xz":
+            return lzma.decompress(path.read_bytes())
+        case ".gz":
+            return gzip.decompress(path.read_bytes())
+        case ".zst":
+            if shutil.which("zstd") is None:
+                raise MissingError("the kernel's modules need zstd to unpack", hint="Install zstd.")
+            return subprocess.run(
+                ["zstd", "-dc", path], stdin=subprocess.DEVNULL, capture_output=True, check=True
+            ).stdout
+        case _:
+            return path.read_bytes()

@@ -1,0 +1,98 @@
+"""Keys: from the table of actions to Textual's bindings, and the user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from textual.binding import Binding
+from textual.keys import KEY_TO_UNICODE_NAME, format_key
+
+from vmtui.actions import ACTIONS, BY_ID, Action
+from vmtui.units import plain
+
+NAVIGATION = (
+    ("j k ↓ ↑", "down, up"),
+    ("g G", "first, last"),
+    ("ctrl+d ctrl+u", "half a page down, up"),
+    ("PgDn PgUp", "a page down, up"),
+    ("Enter", "open the VM in full"),
+    ("Esc", "back; clear the filter; unmark all"),
+    ("Tab  [ ]  h l", "the next or previous tab of the pane"),
+    ("ctrl+p", "all commands by name"),
+    ("mouse", "click selects, double click opens, a header sorts"),
+)
+"""Keys that can't be remapped, for the help."""
+
+RESERVED = frozenset(
+    "j k up down g G home end ctrl+d ctrl+u ctrl+f ctrl+b pagedown pageup enter escape tab "
+    "shift+tab left_square_bracket right_square_bracket h l left right ctrl+p ctrl+q ctrl+c".split()
+)
+
+
+def bindings() -> list[Binding]:
+    """One binding for each action; its id is the action's, so that it can be remapped."""
+    return [
+        Binding(action.key, f"do('{action.id}')", action.label, show=False, id=action.id)
+        for action in ACTIONS
+    ]
+
+
+def keymap(wanted: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """The user's keys that can be used, and what is wrong with the others.
+
+    An entry that names no action, or a key that something else keeps, is left out; the action
+    then has its own key.
+    """
+    good: dict[str, str] = {}
+    wrong: list[str] = []
+    for action_id, keys in wanted.items():
+        normal = [normalised(key) for key in keys.split(",") if key.strip()]
+        if action_id not in BY_ID:
+            wrong.append(f"there is no action {plain(action_id)!r}")
+        elif not normal:
+            wrong.append(f"{action_id} has no key")
+        elif taken := [key for key in normal if key in RESERVED]:
+            wrong.append(f"{action_id}: {display(taken[0])} moves around")
+        else:
+            good[action_id] = ",".join(normal)
+    return _without_clashes(good, wrong)
+
+
+def _without_clashes(good: dict[str, str], wrong: list[str]) -> tuple[dict[str, str], list[str]]:
+    owners: dict[str, str] = {}
+    for action in ACTIONS:
+        if action.id not in good:
+            owners.update((key, action.id) for key in action.key.split(","))
+    for action_id, keys in list(good.items()):
+        clash = next((key for key in keys.split(",") if key in owners), None)
+        if clash is None:
+            owners.update((key, action_id) for key in keys.split(","))
+        else:
+            wrong.append(f"{action_id}: {display(clash)} is {owners[clash]}")
+            del good[action_id]
+    return good, wrong
+
+
+def normalised(key: str) -> str:
+    """A key as Textual names it: `?` is `question_mark`."""
+    key = key.strip()
+    return Binding.make_bindings_key(key) if hasattr(Binding, "make_bindings_key") else _named(key)
+
+
+def _named(key: str) -> str:
+    from textual.keys import _character_to_key  # noqa: PLC0415
+
+    return _character_to_key(key) if len(key) == 1 else key
+
+
+def display(key: str) -> str:
+    """A key as people write it."""
+    first = key.split(",", 1)[0]
+    if first == "space":
+        return "space"
+    return format_key(first) if first not in KEY_TO_UNICODE_NAME else format_key(first)
+
+
+def shown_key(action: Action, mapped: Mapping[str, str]) -> str:
+    """The first key of an action."""
+    return display(mapped.get(action.id, action.key))

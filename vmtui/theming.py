@@ -1,0 +1,197 @@
+"""Themes: the files they come from, and the inks that widgets draw with."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from rich.style import Style
+from textual.app import App
+from textual.color import Color, ColorParseError
+from textual.theme import Theme
+
+from vmtui.errors import ConfigError
+
+DEFAULT = "vmtui-dark"
+
+_PREFIX = "vmtui-"
+_FIELDS = {field.name for field in fields(Theme)}
+_BOOLEANS = {"dark", "ansi"}
+_NUMBERS = {"luminosity_spread", "text_alpha"}
+_REQUIRED = "primary"
+
+
+def shipped_folders() -> tuple[Path, ...]:
+    """Where vmtui's own themes may be: in the wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    return (package / "themes", package.parent / "themes")
+
+
+def load_themes(folders: Iterable[Path]) -> tuple[list[Theme], list[ConfigError]]:
+    """All themes of all folders, later ones first in line for a name, and what failed.
+
+    A bad file costs one message and itself only.
+    """
+    loaded: dict[str, Theme] = {}
+    failed: list[ConfigError] = []
+    for folder in folders:
+        try:
+            paths = sorted(folder.glob("*.toml"))
+        except OSError as error:
+            failed.append(ConfigError(f"{folder} can't be read", why=str(error)))
+            continue
+        for path in paths:
+            try:
+                theme = load_theme(path)
+            except ConfigError as error:
+                failed.append(error)
+            else:
+                loaded[theme.name] = theme
+    return list(loaded.values()), failed
+
+
+def load_theme(path: Path) -> Theme:
+    """The theme of one file. Raises ConfigError with file, key and reason."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"the theme {path} can't be used", why=str(error)) from error
+    table.setdefault("name", path.stem)
+    for key, value in table.items():
+        reason = _problem(key, value)
+        if reason:
+            raise ConfigError(f"the theme {path}: {key}", why=reason)
+    if _REQUIRED not in table:
+        raise ConfigError(f"the theme {path}: {_REQUIRED}", why="a theme needs this colour")
+    theme = Theme(**table)
+    try:
+        Ink.of(theme)
+    except (ColorParseError, ValueError) as error:
+        raise ConfigError(f"the theme {path} can't be used", why=str(error)) from error
+    return theme
+
+
+def _problem(key: str, value: Any) -> str:
+    if key not in _FIELDS:
+        return f"there is no such field; there is: {', '.join(sorted(_FIELDS))}"
+    if key == "variables":
+        return _variables_problem(value)
+    if key in _BOOLEANS:
+        return "" if isinstance(value, bool) else "it has to be true or false"
+    if key in _NUMBERS:
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return "" if is_number else "it has to be a number"
+    if not isinstance(value, str):
+        return "it has to be text in quotes"
+    return "" if key == "name" else _colour_problem(value)
+
+
+def _variables_problem(variables: Any) -> str:
+    if not isinstance(variables, dict):
+        return "it has to be a table"
+    for name, value in variables.items():
+        if not isinstance(value, str):
+            return f"{name} has to be text in quotes"
+        if name.startswith(_PREFIX) and _colour_problem(value):
+            return f"{name}: {_colour_problem(value)}"
+    return ""
+
+
+def _colour_problem(value: str) -> str:
+    try:
+        Color.parse(value)
+    except ColorParseError:
+        return f"{value!r} is not a colour"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """The styles that widgets draw with, one per meaning. Backgrounds: base, bar and cursor."""
+
+    base: Style  # a line of a pane
+    bar: Style  # the top bar and the key bar
+    cursor: Style  # the line under the cursor
+    text: Style
+    strong: Style
+    quiet: Style  # labels, units, what is off
+    faint: Style  # the empty part of a bar
+    line: Style  # borders
+    accent: Style  # keys and titles
+    selected: Style  # a chosen tab
+    good: Style
+    warn: Style
+    bad: Style
+    note: Style  # badges
+    cpu: Style
+    memory: Style
+
+    @classmethod
+    def of(cls, theme: Theme) -> Ink:
+        """The inks of a theme: its `vmtui-…` variables, or what its colours come to."""
+        colours = {**theme.to_color_system().generate(), **theme.variables}
+        foreground = Color.parse(colours["foreground"])
+        background = Color.parse(colours["background"])
+
+        def mixed(name: str, share: float, of: str = "foreground") -> Color:
+            own = theme.variables.get(_PREFIX + name)
+            if own:
+                return Color.parse(own)
+            colour = Color.parse(colours[of])
+            # A terminal's own colours have no known values that could be mixed.
+            return colour if theme.ansi else background.blend(colour, share)
+
+        def ink(name: str, **attributes: bool) -> Style:
+            colour = Color.parse(colours.get(_PREFIX + name, colours.get(name, "")))
+            return Style(color=colour.rich_color, **attributes)
+
+        ground = background.rich_color
+        dim = theme.ansi or None
+        return cls(
+            base=Style(color=foreground.rich_color, bgcolor=ground),
+            bar=Style(
+                color=foreground.rich_color,
+                bgcolor=ground if theme.ansi else mixed("bar", 1, "panel").rich_color,
+            ),
+            cursor=Style(
+                color=foreground.rich_color,
+                bgcolor=ground if theme.ansi else mixed("cursor", 0.3, "primary").rich_color,
+                reverse=dim,
+            ),
+            text=Style(color=foreground.rich_color),
+            strong=Style(color=foreground.rich_color, bold=True),
+            quiet=Style(color=mixed("quiet", 0.6).rich_color, dim=dim),
+            faint=Style(color=mixed("faint", 0.22).rich_color, dim=dim),
+            line=Style(color=mixed("line", 0.3).rich_color, dim=dim),
+            accent=ink("primary", bold=True),
+            selected=Style(
+                color=ground, bgcolor=Color.parse(colours["primary"]).rich_color, bold=True
+            ),
+            good=ink("success"),
+            warn=ink("warning"),
+            bad=ink("error"),
+            note=ink("accent"),
+            cpu=ink("cpu") if _PREFIX + "cpu" in colours else ink("accent"),
+            memory=ink("memory") if _PREFIX + "memory" in colours else ink("secondary"),
+        )
+
+
+_inks: WeakKeyDictionary[App[Any], tuple[str, Ink]] = WeakKeyDictionary()
+
+
+def ink_of(app: App[Any]) -> Ink:
+    """The inks of the app's theme of this moment."""
+    known = _inks.get(app)
+    if known is None or known[0] != app.theme:
+        known = _inks[app] = (app.theme, Ink.of(app.current_theme))
+    return known[1]
+
+
+def cycle(names: Mapping[str, Theme], current: str) -> str:
+    """The theme after `current`: vmtui's and the user's first, then Textual's."""
+    ordered = list(names)
+    return ordered[(ordered.index(current) + 1) % len(ordered)] if current in names else ordered[0]

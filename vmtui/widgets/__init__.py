@@ -1,0 +1,1 @@
+"""Widgets: drawn from immutable views, without I/O."""

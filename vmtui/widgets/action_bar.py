@@ -1,0 +1,87 @@
+"""The last line: keys and words from the table of actions, as many as fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.message import Message
+
+from vmtui.actions import ACTIONS, Action
+from vmtui.widgets.lines import Line, Lines, length
+
+LAST = "help"
+"""The action that is never left out."""
+
+
+class ActionBar(Lines):
+    """Actions that can be done now are bright, the others dim; a click does one."""
+
+    class Chosen(Message):
+        """An action was clicked."""
+
+        def __init__(self, action_id: str) -> None:
+            super().__init__()
+            self.action_id = action_id
+
+    def __init__(
+        self,
+        key_of: Callable[[Action], str],
+        actions: Sequence[Action] = ACTIONS,
+        *,
+        id: str | None = None,  # noqa: A002
+    ) -> None:
+        super().__init__(id=id)
+        self._key_of = key_of
+        self._actions = actions
+        self._refused: Callable[[Action], bool] = lambda _: False
+        self._spans: list[tuple[int, int, str]] = []
+
+    def show(self, refused: Callable[[Action], bool]) -> None:
+        """Take over what can't be done now."""
+        self._refused = refused
+        self.redraw()
+
+    def ground(self) -> Style:
+        """The bar's own ground."""
+        return self.ink.bar
+
+    def paint(self, width: int, height: int) -> Sequence[Line]:
+        """One line. What is in it depends on the width alone, so nothing moves."""
+        chosen = self._chosen(width)
+        line: Line = [Segment(" ")]
+        self._spans = []
+        for action in self._actions:
+            if action.id not in chosen:
+                continue
+            item = self._item(action)
+            self._spans.append((length(line), length(line) + length(item), action.id))
+            line += [*item, Segment("  ")]
+        return [line]
+
+    def _item(self, action: Action) -> Line:
+        refused = self._refused(action)
+        return [
+            Segment(self._key_of(action), self.ink.faint if refused else self.ink.accent),
+            Segment(f" {action.label}", self.ink.faint if refused else self.ink.text),
+        ]
+
+    def _chosen(self, width: int) -> set[str]:
+        order = sorted(self._actions, key=lambda a: (a.id != LAST, not a.footer))
+        chosen: set[str] = set()
+        room = width - 1
+        for action in order:
+            needed = length(self._item(action)) + 2
+            if needed - 2 > room:
+                break
+            chosen.add(action.id)
+            room -= needed
+        return chosen
+
+    def on_click(self, event: events.Click) -> None:
+        """Do what was clicked."""
+        for left, right, action_id in self._spans:
+            if left <= event.x < right:
+                self.post_message(self.Chosen(action_id))

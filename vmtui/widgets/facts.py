@@ -1,0 +1,91 @@
+"""What there is to know about one VM, in words, the most asked for first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.style import Style
+
+from vmtui.model import VM, Accel, Disk, DiskKind, Firmware
+from vmtui.theming import Ink
+from vmtui.units import duration, plain, size
+from vmtui.views import ConnectionView, VMView
+from vmtui.widgets.clock import Clock
+from vmtui.widgets.columns import uptime_s
+from vmtui.widgets.states import accel_badge, vm_state
+
+FIRMWARE = {Firmware.BIOS: "BIOS", Firmware.UEFI: "UEFI", Firmware.SECURE_BOOT: "UEFI, Secure Boot"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One line: a label, what it is, and how it is drawn."""
+
+    label: str
+    text: str
+    style: Style
+
+
+def facts(row: VMView, connection: ConnectionView | None, ink: Ink, clock: Clock) -> list[Fact]:
+    """All facts; texts are plain."""
+    vm = row.vm
+    state, state_style = vm_state(row, ink, clock.monotonic_s())
+    found = [Fact("state", state, state_style)]
+    if vm.problem:
+        found.append(Fact("problem", plain(vm.problem), ink.bad))
+    if row.stalled:
+        found.append(Fact("stalled", plain(row.stalled), ink.bad))
+    found.append(Fact("uptime", duration(uptime_s(row, clock)), ink.text))
+    found.append(Fact("vCPUs", str(vm.vcpus), ink.text))
+    found.append(Fact("memory", _memory(row), ink.text))
+    found.append(Fact("address", ", ".join(map(plain, vm.addresses)) or "–", ink.text))
+    found += [Fact("disk" if not i else "", _disk(d), ink.text) for i, d in enumerate(vm.disks)]
+    found += [
+        Fact("network" if not i else "", plain(" · ".join(filter(None, (n.network, n.mac, n.model)))), ink.text)
+        for i, n in enumerate(vm.nics)
+    ]
+    found.append(_accel(vm, connection, ink))
+    found.append(Fact("firmware", FIRMWARE[vm.firmware] if vm.firmware else "–", ink.text))
+    found.append(Fact("TPM", "2.0" if vm.tpm else "none", ink.text))
+    if vm.image:
+        found.append(Fact("image", plain(vm.image), ink.text))
+    if connection is not None:
+        found.append(Fact("on", plain(connection.label), ink.text))
+    found.append(Fact("UUID", plain(vm.uuid), ink.quiet))
+    if not vm.persistent:
+        found.append(Fact("kept", "no: it vanishes when it stops", ink.warn))
+    if vm.autostart:
+        found.append(Fact("autostart", "yes", ink.text))
+    if vm.description:
+        found.append(Fact("about", plain(vm.description), ink.quiet))
+    return found
+
+
+def _memory(row: VMView) -> str:
+    text = size(row.vm.memory_bytes)
+    actual, rss = row.memory_actual_bytes, row.memory_rss_bytes
+    if actual is not None and actual != row.vm.memory_bytes:
+        text += f", {size(actual)} now"
+    if rss is not None:
+        text += f", {size(rss)} on the host"
+    return text
+
+
+def _accel(vm: VM, connection: ConnectionView | None, ink: Ink) -> Fact:
+    badge, style = accel_badge(vm.accel, ink)
+    host = connection.host if connection else None
+    if vm.accel is Accel.TCG and host and host.accel_reason:
+        badge += f": {plain(host.accel_reason)}"
+    return Fact("accel", badge, style if vm.accel is Accel.TCG else ink.text)
+
+
+def _disk(disk: Disk) -> str:
+    if disk.source is None:
+        return f"{plain(disk.target)}  empty {'tray' if disk.kind is DiskKind.CDROM else 'slot'}"
+    parts = [plain(disk.target)]
+    if disk.capacity_bytes is not None:
+        parts.append(size(disk.capacity_bytes))
+    parts.append(plain(disk.source))
+    if disk.read_only:
+        parts.append("read-only")
+    return "  ".join(parts)

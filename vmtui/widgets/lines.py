@@ -1,0 +1,142 @@
+"""Widgets made of whole lines, of which only those that changed are drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from vmtui.theming import Ink, ink_of
+
+Line = list[Segment]
+
+
+def fit(text: str, width: int, *, right: bool = False) -> str:
+    """`text` in exactly `width` cells: padded, or cut with an ellipsis."""
+    if width <= 0:
+        return ""
+    missing = width - cell_len(text)
+    if missing < 0:
+        # A wide character that is cut in half leaves a blank cell.
+        return set_cell_size(text, width - 1) + "…"
+    return " " * missing + text if right else text + " " * missing
+
+
+def length(line: Sequence[Segment]) -> int:
+    """The cells that a line takes."""
+    return sum(segment.cell_length for segment in line)
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """`left` at the left and `right` at the right of a line of `width` cells."""
+    room = width - length(right)
+    cut = Strip(left).adjust_cell_length(max(0, room))
+    return [*cut, *right]
+
+
+class Lines(Widget):
+    """A widget that paints all its lines at once and refreshes those that differ."""
+
+    DEFAULT_CSS = """
+    Lines { width: 1fr; height: 1; }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id, classes=classes)
+        self._strips: list[Strip] = []
+
+    @property
+    def ink(self) -> Ink:
+        """The inks of the theme of this moment."""
+        return ink_of(self.app)
+
+    def paint(self, width: int, height: int) -> Sequence[Line]:
+        """The lines; missing ones are blank, longer ones are cut."""
+        raise NotImplementedError
+
+    def ground(self) -> Style:
+        """What is below all lines."""
+        return self.ink.base
+
+    def on_mount(self) -> None:
+        """Follow the theme."""
+        signal = self.app.theme_changed_signal
+        signal.subscribe(self, lambda _theme: self.redraw())
+
+    def on_resize(self) -> None:
+        """Paint for the new size."""
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Paint, and refresh what differs."""
+        width, height = self.size
+        if not width or not height:
+            return
+        ground = self.ground()
+        fresh = [
+            Strip(line).adjust_cell_length(width).apply_style(ground)
+            for line in self.paint(width, height)[:height]
+        ]
+        blank = Strip.blank(width, ground)
+        fresh += [blank] * (height - len(fresh))
+        before, self._strips = self._strips, fresh
+        if len(before) != len(fresh):
+            self.refresh()
+            return
+        changed = [y for y in range(height) if before[y] != fresh[y]]
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
+
+    def render_line(self, y: int) -> Strip:
+        """The painted line."""
+        if y < len(self._strips):
+            return self._strips[y]
+        return Strip.blank(self.size.width, self.ground())
+
+
+class Panel(Lines):
+    """Lines in a rounded border with a title of segments in it."""
+
+    focused_border = False
+
+    def title(self) -> Line:
+        """What stands in the upper border."""
+        return []
+
+    def corner(self) -> Line:
+        """What stands at the right of the upper border."""
+        return []
+
+    def body(self, width: int, height: int) -> Sequence[Line]:
+        """The lines inside the border."""
+        raise NotImplementedError
+
+    def paint(self, width: int, height: int) -> Sequence[Line]:
+        """Border, title and body."""
+        edge = self.ink.accent if self.focused_border else self.ink.line
+        edge = edge + Style(bold=False)
+        inner = max(0, width - 4)
+        title, corner = self.title(), self.corner()
+        corner_width = length(corner) + 2 if corner else 0
+        title = list(Strip(title).crop(0, max(0, width - 6 - corner_width)))
+        top = [Segment("╭─", edge)]
+        if title:
+            top += [Segment(" ", edge), *title, Segment(" ", edge)]
+        rest = width - length(top) - corner_width - 2
+        top.append(Segment("─" * max(0, rest), edge))
+        if corner:
+            top += [Segment(" ", edge), *corner, Segment(" ", edge)]
+        top.append(Segment("─╮", edge))
+        lines: list[Line] = [top]
+        body = list(self.body(inner, height - 2))[: max(0, height - 2)]
+        for row in range(max(0, height - 2)):
+            content = Strip(body[row] if row < len(body) else []).adjust_cell_length(inner)
+            lines.append([Segment("│ ", edge), *content, Segment(" │", edge)])
+        if height > 1:
+            lines.append([Segment("╰" + "─" * (width - 2) + "╯", edge)])
+        return lines

@@ -1,0 +1,305 @@
+"""The VM table: rows by VMRef, with cursor, marks, filter and order; draws only what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from vmtui.theming import Ink, ink_of
+from vmtui.views import FleetView, VMRef, VMView
+from vmtui.widgets.clock import Clock
+from vmtui.widgets.columns import GAP, SUMMARY, Cell, Column, laid_out
+from vmtui.widgets.lines import Line, fit, length
+from vmtui.widgets.rows import Rows
+
+GUTTER = 3
+"""Cells before the first column: cursor, mark, blank."""
+
+
+class VMTable(ScrollView, can_focus=True):
+    """All VMs of a FleetView."""
+
+    DEFAULT_CSS = """
+    VMTable {
+        height: 1fr;
+        overflow-x: hidden;
+        overflow-y: auto;
+        scrollbar-size-vertical: 1;
+        background: $background;
+    }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,j", "cursor(1)", "down", show=False),
+        Binding("up,k", "cursor(-1)", "up", show=False),
+        Binding("home,g", "cursor_to(0)", "first", show=False),
+        Binding("end,G", "cursor_to(-1)", "last", show=False),
+        Binding("pagedown,ctrl+f", "page(1.0)", "page down", show=False),
+        Binding("pageup,ctrl+b", "page(-1.0)", "page up", show=False),
+        Binding("ctrl+d", "page(0.5)", "half a page down", show=False),
+        Binding("ctrl+u", "page(-0.5)", "half a page up", show=False),
+        Binding("enter", "open", "open", show=False),
+    ]
+
+    class Pointed(Message):
+        """Another VM is under the cursor."""
+
+    class Opened(Message):
+        """Enter, or a double click, on the VM under the cursor."""
+
+    class Arranged(Message):
+        """Marks, filter or the number of rows changed."""
+
+    def __init__(self, clock: Clock, *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.clock = clock
+        self.rows = Rows(SUMMARY)
+        self.empty: Sequence[tuple[str, str]] = ()  # lines and the names of their inks
+        self._columns: list[tuple[Column, int]] = []
+        self._strips: dict[int, Strip] = {}
+        self._header = Strip([])
+        self._several = False
+
+    # -- what it shows -----------------------------------------------------------------------
+
+    def show(self, view: FleetView) -> None:
+        """Take over the rows of `view`."""
+        before = self.rows.pointed
+        labels = {connection.uri: connection.label for connection in view.connections}
+        several = len(view.connections) > 1
+        self.rows.take(view.vms, labels, ink_of(self.app), self.clock)
+        if several != self._several or not self._columns:
+            self._several = several
+            self._lay_out()
+        self._rearranged()
+        if self.rows.pointed != before:
+            self.post_message(self.Pointed())
+
+    def point_at(self, ref: VMRef) -> None:
+        """Move the cursor to a VM, as soon as there is one of that reference."""
+        self.rows.want(ref)
+        self._moved()
+
+    def filter(self, text: str) -> None:
+        """Show only what matches `text`."""
+        self.rows.filter(text)
+        self._rearranged()
+        self._moved()
+
+    def sort(self, column: Column, *, descending: bool) -> None:
+        """Order by a column."""
+        self.rows.sort(column, descending=descending)
+        self._lay_out()
+        self._rearranged()
+        self._moved()
+
+    def step_sort(self, step: int) -> None:
+        """Order by the shown column that is `step` to the right."""
+        shown = [column for column, _ in self._columns]
+        at = shown.index(self.rows.column) if self.rows.column in shown else 0
+        column = shown[(at + step) % len(shown)]
+        self.sort(column, descending=column.descending)
+
+    def toggle_mark(self) -> None:
+        """Mark or unmark the VM under the cursor, and go to the next."""
+        if self.rows.toggle_mark():
+            self.action_cursor(1)
+        self.refresh_lines_that_changed()
+        self.post_message(self.Arranged())
+
+    def mark_all(self) -> None:
+        """Mark all rows that are shown, or unmark them when all are."""
+        self.rows.mark_all()
+        self.refresh_lines_that_changed()
+        self.post_message(self.Arranged())
+
+    def unmark_all(self) -> None:
+        """Forget all marks."""
+        self.rows.marks.clear()
+        self.refresh_lines_that_changed()
+        self.post_message(self.Arranged())
+
+    # -- drawing -----------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Follow the theme."""
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._repaint())
+
+    def on_resize(self) -> None:
+        """Lay the columns out anew."""
+        self._lay_out()
+        self._set_virtual_size()
+        self._scroll_to_cursor()
+        self._repaint()
+
+    def _repaint(self) -> None:
+        self._lay_out()
+        self._strips.clear()
+        self.refresh()
+
+    def _lay_out(self) -> None:
+        width = self.scrollable_content_region.width
+        columns = [c for c in SUMMARY if self._several or c.id != "connection"]
+        self._columns = laid_out(columns, max(10, width - GUTTER - 1))
+        header = self._header_strip(ink_of(self.app), width)
+        if header != self._header:
+            self._header = header
+            self._strips.clear()
+            self.refresh()
+
+    def _header_strip(self, ink: Ink, width: int) -> Strip:
+        line: Line = [Segment(" " * GUTTER)]
+        for column, cells in self._columns:
+            title, style = column.title, ink.quiet
+            if column is self.rows.column:
+                arrow = "▼" if self.rows.descending else "▲"
+                title, style = f"{title} {arrow}".strip(), ink.accent
+            line += [Segment(fit(title, cells, right=column.right), style), Segment(" " * GAP)]
+        return Strip(line).adjust_cell_length(width).apply_style(ink.base)
+
+    def _rearranged(self) -> None:
+        self._set_virtual_size()
+        self.refresh_lines_that_changed()
+        self.post_message(self.Arranged())
+
+    def _set_virtual_size(self) -> None:
+        size = Size(self.size.width, len(self.rows.shown) + 1)
+        if size.height != self.virtual_size.height:
+            self.virtual_size = size
+            self._strips.clear()
+            self.refresh()
+
+    def refresh_lines_that_changed(self) -> None:
+        """Draw the visible rows again and refresh those that differ from what is on the screen."""
+        if not self.rows.shown:
+            self._strips.clear()
+            self.refresh()
+            return
+        width, height = self.scrollable_content_region.size
+        top = self.scroll_offset.y
+        visible = range(top, min(len(self.rows.shown), top + max(0, height - 1)))
+        fresh = {index: self._row_strip(index, width) for index in visible}
+        changed = [i for i in visible if i not in self._strips or self._strips[i] != fresh[i]]
+        self._strips = fresh
+        if changed:
+            self.refresh(*(Region(0, i - top + 1, width, 1) for i in changed))
+
+    def render_line(self, y: int) -> Strip:
+        """The header, a row, or a line of the text for an empty table."""
+        ink = ink_of(self.app)
+        width = self.scrollable_content_region.width
+        if not self.rows.shown:
+            return self._empty_strip(y, width, ink)
+        if y == 0:
+            return self._header
+        index = self.scroll_offset.y + y - 1
+        if index >= len(self.rows.shown):
+            return Strip.blank(width, ink.base)
+        strip = self._strips.get(index)
+        if strip is None or strip.cell_length != width:
+            strip = self._strips[index] = self._row_strip(index, width)
+        return strip
+
+    def _row_strip(self, index: int, width: int) -> Strip:
+        ink = ink_of(self.app)
+        row = self.rows.shown[index]
+        here = index == self.rows.index
+        cell = Cell(row, self.rows.label(row), ink, self.clock)
+        line: Line = [
+            Segment("▸" if here else " ", ink.accent),
+            Segment("✓" if row.ref in self.rows.marks else " ", ink.warn),
+            Segment(" "),
+        ]
+        for column, cells in self._columns:
+            line += [*column.draw(cell, cells), Segment(" " * GAP)]
+        ground = ink.cursor if here else ink.base
+        if row.stalled:
+            line = [Segment(s.text, _greyed(s.style, ink)) for s in line]
+        return Strip(line).adjust_cell_length(width).apply_style(ground)
+
+    def _empty_strip(self, y: int, width: int, ink: Ink) -> Strip:
+        first = max(0, (self.size.height - len(self.empty)) // 2)
+        if not first <= y < first + len(self.empty):
+            return Strip.blank(width, ink.base)
+        text, style = self.empty[y - first]
+        text = fit(text, min(width, length([Segment(text)])))
+        line = [
+            Segment(" " * ((width - length([Segment(text)])) // 2)),
+            Segment(text, getattr(ink, style)),
+        ]
+        return Strip(line).adjust_cell_length(width).apply_style(ink.base)
+
+    # -- moving ------------------------------------------------------------------------------
+
+    def action_cursor(self, step: int) -> None:
+        """Move the cursor by rows."""
+        self.action_cursor_to(max(0, self.rows.index + step))
+
+    def action_cursor_to(self, index: int) -> None:
+        """Move the cursor to a row; -1 is the last."""
+        self.rows.go_to(index)
+        self._moved()
+
+    def action_page(self, pages: float) -> None:
+        """Move the cursor by part of what is visible."""
+        self.action_cursor(round((self.size.height - 1) * pages))
+
+    def action_open(self) -> None:
+        """Open the VM under the cursor."""
+        if self.rows.current is not None:
+            self.post_message(self.Opened())
+
+    def _moved(self) -> None:
+        self._scroll_to_cursor()
+        self.refresh_lines_that_changed()
+        self.post_message(self.Pointed())
+
+    def _scroll_to_cursor(self) -> None:
+        room = self.scrollable_content_region.height - 1
+        index, top = self.rows.index, self.scroll_offset.y
+        if room <= 0:
+            return
+        if index < top:
+            self.scroll_to(y=index, animate=False)
+        elif index >= top + room:
+            self.scroll_to(y=index - room + 1, animate=False)
+
+    def on_click(self, event: events.Click) -> None:
+        """Select a row, open it on a double click, or sort by a header."""
+        if event.y == 0 and self.rows.shown:
+            self._sort_by_click(event.x)
+            return
+        index = self.scroll_offset.y + event.y - 1
+        if 0 <= index < len(self.rows.shown):
+            self.action_cursor_to(index)
+            if event.chain == 2:
+                self.action_open()
+
+    def _sort_by_click(self, x: int) -> None:
+        left = GUTTER
+        for column, cells in self._columns:
+            if left <= x < left + cells + GAP:
+                again = column is self.rows.column
+                descending = not self.rows.descending if again else column.descending
+                self.sort(column, descending=descending)
+                return
+            left += cells + GAP
+
+    @property
+    def current(self) -> VMView | None:
+        """The row under the cursor."""
+        return self.rows.current
+
+
+def _greyed(style: Style | None, ink: Ink) -> Style | None:
+    # The state keeps its colour: it says why the rest is grey.
+    return style if style in (ink.bad, ink.accent, ink.warn) else ink.quiet
