@@ -1,4 +1,4 @@
-"""Every verb, declared once: keys, footer, palette, help, commands and confirmations come from here."""
+"""Every verb, declared once: keys, footer, palette, help, commands and confirmations."""
 
 from __future__ import annotations
 

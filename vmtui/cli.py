@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--read-only", action="store_true", help="refuse every change")
     common.add_argument("--demo", action="store_true", help="the demo fleet, in memory")
 
-    parser = _Parser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="vmtui",
         description="A terminal manager for virtual machines. Without a command: the interface.",
         parents=[common],

@@ -8,8 +8,9 @@ import shutil
 from dataclasses import dataclass
 
 from vmtui.backends.kvm import firmware
-from vmtui.backends.kvm.accel import QEMU, prove
+from vmtui.backends.kvm.accel import prove
 from vmtui.backends.kvm.command import PACKAGES, run
+from vmtui.backends.kvm.program import QEMU
 from vmtui.backends.registry import LIBVIRT_MISSING, libvirt_installed
 from vmtui.errors import VmtuiError
 from vmtui.images import micro

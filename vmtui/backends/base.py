@@ -102,7 +102,7 @@ class Backend(Protocol):
         ...
 
     async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
-        """Figures of those of `vms` that are active; one that hangs is Stalled, the rest are on time."""
+        """Figures of the active ones of `vms`; one that hangs is Stalled, the rest are on time."""
         ...
 
     def events(self) -> AsyncIterator[Event]:

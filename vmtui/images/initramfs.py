@@ -1,4 +1,4 @@
-"""What the micro guest boots from: busybox, the drivers and the files of `guest/`, as one archive."""
+"""What the micro guest boots into: busybox, drivers and the files of `guest/` in one archive."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from vmtui.images.kernel import Kernel
 
 GUEST_FILES = Path(__file__).parent / "guest"
 
-# virtio_pci comes last: the devices appear with it, and their drivers are then already there.
 DRIVERS = (
     "button",
     "evdev",
@@ -30,7 +29,7 @@ DRIVERS = (
     "virtio_rng",
     "virtio_pci",
 )
-APPLETS = frozenset({"acpid", "getty", "init", "insmod", "ip", "login", "mount", "sh", "udhcpc"})
+APPLETS = frozenset({"acpid", "getty", "init", "ip", "login", "modprobe", "mount", "sh", "udhcpc"})
 FOLDERS = ("dev", "etc", "lib", "lib/modules", "proc", "root", "run", "sys", "tmp", "var")
 FOLDER_MODES = {"root": 0o700, "tmp": 0o1777}
 
@@ -49,6 +48,14 @@ class Entry:
     device: tuple[int, int] = (0, 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A driver, and all that has to be loaded before it, in the order of modules.dep: last first."""
+
+    content: bytes
+    needs: tuple[str, ...]
+
+
 def build(kernel: Kernel, busybox: Path) -> bytes:
     """The compressed initramfs for `kernel`."""
     entries = [*_folders(), *_busybox(busybox), *_drivers(kernel), *_guest_files()]
@@ -56,7 +63,7 @@ def build(kernel: Kernel, busybox: Path) -> bytes:
 
 
 def cpio(entries: Iterable[Entry]) -> bytes:
-    """An archive in the `newc` format, the one that Linux unpacks at boot; owned by root, undated."""
+    """An archive in the `newc` format, the one Linux unpacks at boot; owned by root, undated."""
     archive = bytearray()
     trailer = Entry("TRAILER!!!", 0)
     for inode, entry in enumerate((*entries, trailer), start=1):
@@ -140,40 +147,56 @@ def _guest_files() -> Iterator[Entry]:
             yield Entry(name, stat.S_IFREG | mode, content)
 
 
+def _file(path: str, content: bytes) -> Entry:
+    return Entry(path, stat.S_IFREG | 0o644, content)
+
+
 def _drivers(kernel: Kernel) -> Iterator[Entry]:
-    """The modules in the order to load them, numbered so that a sorted listing is that order."""
-    for number, (name, content) in enumerate(load_order(kernel.modules, DRIVERS).items()):
-        yield Entry(f"lib/modules/{number:02}-{name}.ko", stat.S_IFREG | 0o644, content)
+    """The modules, what modprobe has to know about them, and the list of those to load."""
+    folder = f"lib/modules/{kernel.release}"
+    modules = find_modules(kernel.modules, DRIVERS)
+    yield Entry(folder, stat.S_IFDIR | 0o755)
+    for name, module in modules.items():
+        yield _file(f"{folder}/{name}.ko", module.content)
+    needs = "".join(
+        f"{name}.ko:{''.join(f' {need}.ko' for need in module.needs)}\n"
+        for name, module in modules.items()
+    )
+    yield _file(f"{folder}/modules.dep", needs.encode())
+    loadable = " ".join(name for name in DRIVERS if name in modules)
+    yield _file("etc/modules", f"{loadable}\n".encode())
 
 
-def load_order(modules: Path, wanted: Iterable[str]) -> dict[str, bytes]:
-    """The contents of `wanted` and of what they need, each after its own needs.
+def find_modules(folder: Path, wanted: Iterable[str]) -> dict[str, Module]:
+    """`wanted` and all that they need, by name; what the kernel has built in is left out.
 
-    Needs are read from the modules themselves: a kernel package that was never installed has no
-    modules.dep. What the kernel has built in is left out.
+    The needs are read from the modules themselves: a kernel package that was never installed has
+    no modules.dep.
     """
-    builtin = {_module_name(line) for line in (modules / "modules.builtin").read_text().split()}
+    builtin = {_module_name(line) for line in (folder / "modules.builtin").read_text().split()}
     files = {
-        _module_name(name): Path(folder, name)
-        for folder, _, names in os.walk(modules / "kernel")
+        _module_name(name): Path(parent, name)
+        for parent, _, names in os.walk(folder / "kernel")
         for name in names
         if ".ko" in name
     }
-    loaded: dict[str, bytes] = {}
+    found: dict[str, Module] = {}
 
-    def load(name: str) -> None:
-        if name in loaded or name in builtin:
+    def find(name: str) -> None:
+        if name in found or name in builtin:
             return
         if name not in files:
-            raise VmtuiError(f"the kernel {modules.name} has no driver {name}")
+            raise VmtuiError(f"the kernel {folder.name} has no driver {name}")
         content = _decompressed(files[name])
-        for need in _needs(content):
-            load(need)
-        loaded[name] = content
+        direct = set(_needs(content)) - builtin
+        for need in sorted(direct):
+            find(need)
+        needs = direct.union(*(found[need].needs for need in direct))
+        found[name] = Module(content, tuple(other for other in reversed(found) if other in needs))
 
     for name in wanted:
-        load(name)
-    return loaded
+        find(name)
+    return found
 
 
 def _module_name(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Where the micro guest's kernel comes from: the distribution's cloud kernel, or an installed one."""
+"""Where the micro guest's kernel and busybox come from: the distribution's own packages."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _depends(package: str) -> list[tuple[str, str]]:
         timeout=QUERY_TIMEOUT_S,
         check=False,
     )
-    return _DEPENDS.findall(answer.stdout)
+    return [(name, release) for name, release in _DEPENDS.findall(answer.stdout)]
 
 
 def fetch(package: KernelPackage, folder: Path) -> Kernel:
@@ -105,15 +105,13 @@ def _run(argv: list[str], folder: Path) -> None:
 
 def installed(root: Path = Path("/")) -> Kernel | None:
     """The newest installed kernel that this user can read, with its modules."""
-    releases = {
-        path.name for folder in ("lib", "usr/lib") for path in root.glob(f"{folder}/modules/*")
-    }
-    found = []
-    for release in releases:
-        for modules in _module_folders(root, release):
-            for image in (root / "boot" / f"vmlinuz-{release}", modules / "vmlinuz"):
-                if (modules / "kernel").is_dir() and os.access(image, os.R_OK):
-                    found.append(Kernel(release, image, modules))
+    folders = [*root.glob("usr/lib/modules/*"), *root.glob("lib/modules/*")]
+    found = [
+        Kernel(modules.name, image, modules)
+        for modules in folders
+        for image in (root / "boot" / f"vmlinuz-{modules.name}", modules / "vmlinuz")
+        if (modules / "kernel").is_dir() and os.access(image, os.R_OK)
+    ]
     return max(found, key=lambda kernel: kernel.image.stat().st_mtime, default=None)
 
 

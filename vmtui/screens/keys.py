@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from textual.binding import Binding
-from textual.keys import KEY_TO_UNICODE_NAME, format_key
+from textual.keys import format_key
 
 from vmtui.actions import ACTIONS, BY_ID, Action
 from vmtui.units import plain
@@ -75,22 +75,15 @@ def _without_clashes(good: dict[str, str], wrong: list[str]) -> tuple[dict[str, 
 
 def normalised(key: str) -> str:
     """A key as Textual names it: `?` is `question_mark`."""
-    key = key.strip()
-    return Binding.make_bindings_key(key) if hasattr(Binding, "make_bindings_key") else _named(key)
-
-
-def _named(key: str) -> str:
-    from textual.keys import _character_to_key  # noqa: PLC0415
-
-    return _character_to_key(key) if len(key) == 1 else key
+    return next(iter(Binding.make_bindings([Binding(key.strip(), "", "")]))).key
 
 
 def display(key: str) -> str:
-    """A key as people write it."""
+    """The first of some keys as people write it."""
     first = key.split(",", 1)[0]
-    if first == "space":
-        return "space"
-    return format_key(first) if first not in KEY_TO_UNICODE_NAME else format_key(first)
+    *modifiers, last = first.split("+")
+    last = "space" if last == "space" else format_key(last)
+    return "+".join([*modifiers, last])
 
 
 def shown_key(action: Action, mapped: Mapping[str, str]) -> str:

@@ -71,7 +71,7 @@ class ActionBar(Lines):
     def _chosen(self, width: int) -> set[str]:
         order = sorted(self._actions, key=lambda a: (a.id != LAST, not a.footer))
         chosen: set[str] = set()
-        room = width - 1
+        room = width - 2
         for action in order:
             needed = length(self._item(action)) + 2
             if needed - 2 > room:

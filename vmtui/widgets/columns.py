@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rich.segment import Segment
+from rich.style import Style
 
 from vmtui.model import Firmware, State
 from vmtui.theming import Ink
@@ -17,9 +18,6 @@ from vmtui.widgets.lines import Line, fit
 from vmtui.widgets.states import accel_badge, vm_state
 
 GAP = 2
-
-SortKey = tuple[int, float, str]
-
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -38,11 +36,15 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column. Those of the highest `priority` number go first where room is short."""
+    """One column. Those of the highest `priority` number go first where room is short.
+
+    It is `least` cells wide at least; all columns get `good` before any grows to `most`.
+    """
 
     id: str
     title: str
     least: int
+    good: int
     most: int
     priority: int
     draw: Callable[[Cell, int], Line]
@@ -101,7 +103,7 @@ def _memory(cell: Cell, width: int) -> Line:
     ]
 
 
-def _figure(cell: Cell, value: object) -> object:
+def _figure(cell: Cell, value: float | None) -> Style:
     return cell.ink.quiet if value is None or cell.row.stalled else cell.ink.text
 
 
@@ -148,45 +150,35 @@ def _connection(cell: Cell, width: int) -> Line:
     return [Segment(fit(plain(cell.connection), width), cell.ink.quiet)]
 
 
+def _vcpus_value(cell: Cell) -> float:
+    return cell.row.vm.vcpus
+
+
+def _uptime_value(cell: Cell) -> float | None:
+    return uptime_s(cell.row, cell.clock)
+
+
+def _address_value(cell: Cell) -> str | None:
+    return cell.row.vm.addresses[0] if cell.row.vm.addresses else None
+
+
+def _accel_value(cell: Cell) -> str | None:
+    return cell.row.vm.accel.value if cell.row.vm.accel else None
+
+
 _STATE_ORDER = {state: float(order) for order, state in enumerate(State)}
 
 SUMMARY = (
-    Column("name", "NAME", 11, 30, 0, _name, lambda c: c.row.vm.name),
-    Column("state", "STATE", 12, 20, 0, _state, lambda c: _STATE_ORDER[c.row.vm.state]),
-    Column("cpu", "CPU %", 12, 26, 1, _cpu, _cpu_value, right=True, descending=True),
-    Column("memory", "MEMORY", 10, 30, 1, _memory, _memory_value, right=True, descending=True),
-    Column("vcpus", "vCPU", 4, 6, 3, _vcpus, lambda c: c.row.vm.vcpus, right=True, descending=True),
-    Column(
-        "uptime",
-        "UPTIME",
-        10,
-        10,
-        5,
-        _uptime,
-        lambda c: uptime_s(c.row, c.clock),
-        right=True,
-        descending=True,
-    ),
-    Column(
-        "address",
-        "ADDRESS",
-        15,
-        26,
-        6,
-        _address,
-        lambda c: c.row.vm.addresses[0] if c.row.vm.addresses else None,
-    ),
-    Column(
-        "accel",
-        "ACCEL",
-        5,
-        6,
-        4,
-        _accel,
-        lambda c: c.row.vm.accel.value if c.row.vm.accel else None,
-    ),
-    Column("connection", "CONNECTION", 10, 24, 2, _connection, lambda c: c.connection),
-    Column("flags", "", 6, 8, 7, _flags, lambda c: flags(c.row) or None),
+    Column("name", "NAME", 11, 14, 34, 0, _name, lambda c: c.row.vm.name),
+    Column("state", "STATE", 12, 14, 22, 0, _state, lambda c: _STATE_ORDER[c.row.vm.state]),
+    Column("cpu", "CPU %", 12, 14, 26, 1, _cpu, _cpu_value, right=True, descending=True),
+    Column("memory", "MEMORY", 10, 18, 30, 1, _memory, _memory_value, right=True, descending=True),
+    Column("vcpus", "vCPU", 4, 4, 6, 3, _vcpus, _vcpus_value, right=True, descending=True),
+    Column("uptime", "UPTIME", 10, 10, 10, 5, _uptime, _uptime_value, right=True, descending=True),
+    Column("address", "ADDRESS", 15, 15, 26, 6, _address, _address_value),
+    Column("accel", "ACCEL", 5, 5, 6, 4, _accel, _accel_value),
+    Column("connection", "CONNECTION", 10, 14, 24, 2, _connection, lambda c: c.connection),
+    Column("flags", "", 6, 6, 8, 7, _flags, lambda c: flags(c.row) or None),
 )
 
 
@@ -197,14 +189,11 @@ def laid_out(columns: Sequence[Column], width: int) -> list[tuple[Column, int]]:
         shown.remove(max(shown, key=lambda c: (c.priority, columns.index(c))))
     widths = [column.least for column in shown]
     spare = width - sum(widths) - GAP * (len(shown) - 1)
-    while spare > 0:
-        room = [i for i, column in enumerate(shown) if widths[i] < column.most]
-        if not room:
-            widths[0] += spare  # what is left goes to the name
-            break
-        for i in room[:spare]:
-            widths[i] += 1
-        spare -= min(spare, len(room))
-    if spare < 0:
-        widths[0] = max(1, widths[0] + spare)
+    for limits in ([c.good for c in shown], [c.most for c in shown]):
+        while spare > 0 and (room := [i for i, w in enumerate(widths) if w < limits[i]]):
+            for i in room[:spare]:
+                widths[i] += 1
+            spare -= min(spare, len(room))
+    # What is left goes to the name; what is missing is taken from it.
+    widths[0] = max(1, widths[0] + spare)
     return list(zip(shown, widths, strict=True))

@@ -5,21 +5,27 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from rich.cells import chop_cells
+from rich.cells import cell_len, chop_cells
 from rich.segment import Segment
 from textual import events
 from textual.message import Message
 
-from vmtui.units import percent, plain
+from vmtui.units import percent, plain, size
 from vmtui.views import ConnectionView, VMView
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.facts import Fact, facts
-from vmtui.widgets.graph import braille
-from vmtui.widgets.history import History
-from vmtui.widgets.lines import Line, Panel, fit, length
+from vmtui.widgets.graph import braille, meter
+from vmtui.widgets.history import MOVING, History
+from vmtui.widgets.lines import Line, Panel, fit, fit_end, length
 
 TABS = ("Overview", "Log")
 LABEL = 10
+GAP = 3
+FACT = 36
+"""Cells that a column of facts takes at least."""
+
+ROOMY_LINES = 9
+"""Lines from which memory has its place below the CPU."""
 
 
 class Detail(Panel):
@@ -155,19 +161,18 @@ class Detail(Panel):
         known = facts(row, self._connection, self.ink, self._clock)
         graph_width = max(20, min(64, width * 3 // 10))
         graph = self._graph(row, graph_width, height)
-        room = width - graph_width - 3
-        columns = max(1, min(2 if height > 8 else 3, room // 38))
-        if self._whole:
-            columns = 1
-        fact_width = (room - 3 * (columns - 1)) // columns
+        room = width - graph_width - GAP
+        columns = 1 if self._whole else max(1, min(3, (room + GAP) // (FACT + GAP)))
+        fact_width = (room - GAP * (columns - 1)) // columns
         listed = self._fact_lines(known, fact_width)
+        each = height if self._whole else min(height, -(-len(listed) // columns))
         lines: list[Line] = []
         for y in range(height):
-            line = [*graph[y], Segment(" " * (graph_width + 3 - length(graph[y])))]
+            line = [*graph[y], Segment(" " * (graph_width + GAP - length(graph[y])))]
             for column in range(columns):
-                index = column * height + y
-                part = listed[index] if index < len(listed) else []
-                line += [*part, Segment(" " * (fact_width + 3 - length(part)))]
+                index = column * each + y
+                part = listed[index] if y < each and index < len(listed) else []
+                line += [*part, Segment(" " * (fact_width + GAP - length(part)))]
             lines.append(line)
         return lines
 
@@ -178,24 +183,39 @@ class Detail(Panel):
             pieces = textwrap.wrap(fact.text, room) or [""] if self._whole else [fact.text]
             for index, piece in enumerate(pieces):
                 label = fact.label if not index else ""
-                text = fit(piece, min(room, length([Segment(piece)])))
+                cut = fit_end(piece, room) if fact.keep_end else piece
+                text = fit(cut, min(room, cell_len(cut)))
                 lines.append(
                     [Segment(fit(label, LABEL), self.ink.quiet), Segment(text, fact.style)]
                 )
         return lines
 
     def _graph(self, row: VMView, width: int, height: int) -> list[Line]:
-        """CPU history, and the memory's figures below it where there is height for both."""
+        """CPU history, and with room the memory that the host holds for it."""
         ink = self.ink
-        cpu = row.rates.cpu_percent if row.rates and row.vm.state.active else None
+        moving = row.vm.state in MOVING
+        cpu = row.rates.cpu_percent if row.rates and moving else None
         of = f" % of {row.vm.vcpus} vCPU{'s' * (row.vm.vcpus > 1)}" if cpu is not None else ""
         head: Line = [
             Segment("CPU  ", ink.quiet),
             Segment(percent(cpu), ink.strong),
             Segment(of, ink.quiet),
         ]
+        below = self._held(row, width) if height >= ROOMY_LINES and moving else []
         history = self._history.of(row.ref) if row.vm.state.active else ()
         colour = ink.quiet if row.stalled else ink.cpu
-        drawn = braille(history, width, height - 1) if history else []
-        lines: list[Line] = [head, *([Segment(text, colour)] for text in drawn)]
+        drawn = braille(history, width, height - 1 - len(below)) if history else []
+        lines: list[Line] = [head, *([Segment(text, colour)] for text in drawn), *below]
         return lines + [[] for _ in range(height - len(lines))]
+
+    def _held(self, row: VMView, width: int) -> list[Line]:
+        rss, given = row.memory_rss_bytes, row.memory_actual_bytes
+        if rss is None or not given:
+            return []
+        head: Line = [
+            Segment("Memory  ", self.ink.quiet),
+            Segment(size(rss), self.ink.strong),
+            Segment(f" of {size(given)} held", self.ink.quiet),
+        ]
+        colour = "faint" if row.stalled else "memory"
+        return [[], head, meter(rss / given, width, self.ink, colour)]

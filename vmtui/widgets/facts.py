@@ -24,6 +24,7 @@ class Fact:
     label: str
     text: str
     style: Style
+    keep_end: bool = False  # where it is cut: a path's end says more than its start
 
 
 def facts(row: VMView, connection: ConnectionView | None, ink: Ink, clock: Clock) -> list[Fact]:
@@ -39,9 +40,13 @@ def facts(row: VMView, connection: ConnectionView | None, ink: Ink, clock: Clock
     found.append(Fact("vCPUs", str(vm.vcpus), ink.text))
     found.append(Fact("memory", _memory(row), ink.text))
     found.append(Fact("address", ", ".join(map(plain, vm.addresses)) or "–", ink.text))
-    found += [Fact("disk" if not i else "", _disk(d), ink.text) for i, d in enumerate(vm.disks)]
+    found += [Fact("" if i else "disk", _disk(d), ink.text, keep_end=True) for i, d in enumerate(vm.disks)]
     found += [
-        Fact("network" if not i else "", plain(" · ".join(filter(None, (n.network, n.mac, n.model)))), ink.text)
+        Fact(
+            "network" if not i else "",
+            plain(" · ".join(filter(None, (n.network, n.mac, n.model)))),
+            ink.text,
+        )
         for i, n in enumerate(vm.nics)
     ]
     found.append(_accel(vm, connection, ink))

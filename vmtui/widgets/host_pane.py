@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.segment import Segment
 
-from vmtui.model import Accel, Host
+from vmtui.model import Accel, Host, State
 from vmtui.units import percent, plain, size
 from vmtui.views import ConnectionStatus, ConnectionView, FleetView
 from vmtui.widgets.clock import Clock
@@ -51,7 +52,11 @@ class HostPane(Panel):
         connections = self._view.connections if self._view else ()
         if len(connections) == 1:
             host = connections[0].host
-            return self._name(host) if host else [Segment(plain(connections[0].label), self.ink.quiet)]
+            return (
+                self._host_name(host)
+                if host
+                else [Segment(plain(connections[0].label), self.ink.quiet)]
+            )
         up = sum(c.status is ConnectionStatus.UP for c in connections)
         return [
             Segment("hosts", self.ink.accent),
@@ -65,9 +70,13 @@ class HostPane(Panel):
         if host is None or host.accel is Accel.KVM or not host.accel_reason:
             return []
         reason = plain(host.accel_reason)
-        return [Segment(fit(reason, min(length([Segment(reason)]), self.size.width // 2)), self.ink.warn)]
+        return [
+            Segment(
+                fit(reason, min(length([Segment(reason)]), self.size.width // 2)), self.ink.warn
+            )
+        ]
 
-    def _name(self, host: Host) -> Line:
+    def _host_name(self, host: Host) -> Line:
         ink = self.ink
         badge, style = accel_badge(host.accel, ink)
         return [
@@ -182,34 +191,35 @@ class HostPane(Panel):
         rates = connection.host_rates
         used = rates.memory_used_bytes if rates else None
         total = rates.memory_total_bytes if rates else None
-        share = used / total if used is not None and total else None
-        free = total - used if used is not None and total else None
-        return [
-            [
-                Segment("Memory  ", ink.quiet),
-                Segment(size(used), ink.strong),
-                Segment(f" of {size(total)}", ink.quiet),
-            ],
-            meter(share or 0, width, ink, "memory"),
-            [Segment("available  ", ink.quiet), Segment(size(free), ink.text)],
-            [],
+        head = [
+            Segment("Memory  ", ink.quiet),
+            Segment(size(used), ink.strong),
+            Segment(f" of {size(total)}", ink.quiet),
         ]
+        if used is not None and total is not None and width >= 44:
+            head += [Segment("   available ", ink.quiet), Segment(size(total - used), ink.text)]
+        graph = braille(self._history.memory_of(connection.uri), width, ROOMY_LINES - 1)
+        return [head, *([Segment(row, ink.memory)] for row in graph)]
 
     def _promise_block(self, connection: ConnectionView, host: Host, width: int) -> list[Line]:
-        ink = self.ink
         active = [row.vm for row in connection.vms if row.vm.state.active]
         vcpus = sum(vm.vcpus for vm in active)
         memory_bytes = sum(vm.memory_bytes for vm in active)
+        memory_share = memory_bytes / max(1, host.memory_bytes)
         return [
             [
-                Segment("VMs  ", ink.quiet),
-                Segment(str(len(active)), ink.strong),
-                Segment(f" of {len(connection.vms)} on", ink.quiet),
+                Segment("VMs     ", self.ink.quiet),
+                Segment(str(len(connection.vms)), self.ink.strong),
+                Segment(f"  {self._counts(connection)}", self.ink.quiet),
             ],
             self._promised("vCPUs", str(vcpus), vcpus / max(1, host.cpus), width),
-            self._promised("memory", size(memory_bytes), memory_bytes / max(1, host.memory_bytes), width),
+            self._promised("memory", size(memory_bytes), memory_share, width),
             [],
         ]
+
+    def _counts(self, connection: ConnectionView) -> str:
+        numbers = Counter(row.vm.state for row in connection.vms)
+        return " · ".join(f"{numbers[s]} {s.value}" for s in State if numbers[s])
 
     def _promised(self, what: str, amount: str, ratio: float, width: int) -> Line:
         line = [

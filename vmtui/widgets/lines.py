@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -25,6 +25,15 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
         # A wide character that is cut in half leaves a blank cell.
         return set_cell_size(text, width - 1) + "…"
     return " " * missing + text if right else text + " " * missing
+
+
+def fit_end(text: str, width: int) -> str:
+    """`text` in at most `width` cells, cut in the middle so that its end stays."""
+    if cell_len(text) <= width:
+        return text
+    head = max(0, (width - 1) // 3)
+    pieces = chop_cells(text[::-1], max(1, width - 1 - head))
+    return set_cell_size(text, head) + "…" + pieces[0][::-1]
 
 
 def length(line: Sequence[Segment]) -> int:

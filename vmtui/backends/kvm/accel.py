@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,12 @@ import platformdirs
 from vmtui.backends.kvm.argv import SANDBOX
 from vmtui.backends.kvm.files import write_whole
 from vmtui.backends.kvm.locks import wait_lock
+from vmtui.backends.kvm.program import QEMU, build, installed
 from vmtui.errors import VmtuiError
 from vmtui.images import micro
 from vmtui.model import Accel
 from vmtui.readiness import LoginPrompt
 
-QEMU = "qemu-system-x86_64"
 PROOF_TIMEOUT_S = 15.0
 FORCE_VARIABLE = "VMTUI_ACCEL"
 
@@ -76,7 +75,7 @@ def _proof(remembered: _Remembered) -> AccelProof:
 def _obstacle() -> str:
     if platform.machine() != "x86_64":
         return f"KVM for x86_64 guests needs an x86_64 host; this is {platform.machine()}"
-    if shutil.which(QEMU) is None:
+    if not installed():
         return f"{QEMU} is not installed"
     try:
         os.close(os.open("/dev/kvm", os.O_RDWR | os.O_CLOEXEC))
@@ -91,8 +90,7 @@ def _obstacle() -> str:
 
 def _host_key() -> str:
     """Changes with whatever could change the answer: the kernel, the CPU, QEMU."""
-    qemu = Path(shutil.which(QEMU) or "/").stat()
-    return f"{platform.release()}|{_cpu_model()}|{qemu.st_mtime_ns}:{qemu.st_size}"
+    return f"{platform.release()}|{_cpu_model()}|{build()}"
 
 
 def _cpu_model() -> str:

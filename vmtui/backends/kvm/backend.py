@@ -6,19 +6,16 @@ import asyncio
 import os
 import platform
 import random
-import shutil
 import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
 from vmtui.backends.base import Console, DeletePlan, Doomed, Feature, Kept, ProgressSink
-from vmtui.backends.kvm import disks, firmware, lifecycle, swtpm
-from vmtui.backends.kvm.accel import QEMU, prove
-from vmtui.backends.kvm.command import run
+from vmtui.backends.kvm import disks, firmware, lifecycle, program, swtpm
+from vmtui.backends.kvm.accel import prove
 from vmtui.backends.kvm.console import SocketConsole, follow
 from vmtui.backends.kvm.definition import VERSION, Definition, NicDefinition, memory_text
 from vmtui.backends.kvm.files import tail
@@ -87,7 +84,7 @@ class KvmBackend:
             name=platform.node(),
             cpus=psutil.cpu_count() or 1,
             memory_bytes=psutil.virtual_memory().total,
-            hypervisor=await _qemu_version(),
+            hypervisor=await program.version(),
             accel=proof.accel,
             accel_reason=proof.reason,
         )
@@ -356,18 +353,3 @@ def _new_mac() -> str:
     # 52:54:00 is the prefix that QEMU guests customarily have.
     tail_bytes = random.SystemRandom().randbytes(3)
     return "52:54:00:" + ":".join(f"{byte:02x}" for byte in tail_bytes)
-
-
-async def _qemu_version() -> str:
-    if shutil.which(QEMU) is None:
-        return "QEMU is not installed"
-    try:
-        first = (await run(QEMU, "--version", timeout_s=10)).partition("\n")[0]
-    except VmtuiError as error:
-        return error.what
-    return "QEMU " + first.partition("version ")[2].partition(" ")[0]
-
-
-def store_path() -> Path:
-    """Where this user's VMs are."""
-    return Store().root

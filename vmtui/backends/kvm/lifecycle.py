@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import time
 from contextlib import suppress
 from dataclasses import replace
 
 from vmtui.backends.kvm import firmware, swtpm
-from vmtui.backends.kvm.accel import QEMU, prove
+from vmtui.backends.kvm.accel import prove
 from vmtui.backends.kvm.argv import KernelFiles, Place, argv
 from vmtui.backends.kvm.command import missing
 from vmtui.backends.kvm.definition import Definition
@@ -18,6 +17,7 @@ from vmtui.backends.kvm.files import tail
 from vmtui.backends.kvm.machine import Machine, gone
 from vmtui.backends.kvm.monitor import Monitor
 from vmtui.backends.kvm.process import Process, Record, boot_id, start_ticks, write_record
+from vmtui.backends.kvm.program import QEMU, installed
 from vmtui.errors import InputError, OperationError, StateError, VmtuiError
 from vmtui.images import micro
 from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, Accel, Power, State
@@ -53,7 +53,7 @@ async def start(machine: Machine) -> None:
     definition = machine.definition
     if definition is None:
         raise InputError(f"{machine.name} can't be started", why=machine.problem)
-    if shutil.which(QEMU) is None:
+    if not installed():
         raise missing(QEMU)
     place = await _prepared(machine, definition)
     log = place.runtime / "qemu.log"

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from vmtui.backends.kvm.accel import QEMU
 from vmtui.backends.kvm.argv import Place
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.disks import qcow2_capacity_bytes
 from vmtui.backends.kvm.monitor import Monitor
 from vmtui.backends.kvm.process import Process, Record, boot_id, read_record
+from vmtui.backends.kvm.program import QEMU
 from vmtui.backends.kvm.store import Store
 from vmtui.errors import VmtuiError
 from vmtui.model import VM, Accel, Disk, DiskKind, Nic, State, VMId

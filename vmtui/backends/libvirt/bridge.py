@@ -79,20 +79,25 @@ class Workers:
                 _tell(loop, _finish, future, result)
 
         with self._lock:
-            if self._idle <= 0 and len(self._threads) < self._count + self._given_up:
-                thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-                self._threads.add(thread)
-                thread.start()
-            else:
-                self._idle -= 1
-        self._jobs.put(job)
+            self._idle -= 1
+            self._jobs.put(job)
+            self._grow()
         return future
 
     def give_up(self, future: asyncio.Future[Any]) -> None:
         """Make room for another thread until that call returns after all."""
         with self._lock:
             self._given_up += 1
+            self._grow()
         future.add_done_callback(self._came_back)
+
+    def _grow(self) -> None:
+        # Below zero, `_idle` is how many jobs wait for a thread.
+        if self._idle < 0 and len(self._threads) < self._count + self._given_up:
+            thread = threading.Thread(target=self._work, name=self._name, daemon=True)
+            self._threads.add(thread)
+            self._idle += 1
+            thread.start()
 
     def _came_back(self, _: asyncio.Future[Any]) -> None:
         with self._lock:

@@ -1,0 +1,179 @@
+"""The interface as a whole: it shows the fleet's views on screens, and owns theme and keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from textual.app import App
+from textual.message import Message
+
+from vmtui import theming
+from vmtui.actions import ACTIONS
+from vmtui.backends.base import Endpoint
+from vmtui.backends.registry import endpoints
+from vmtui.config import Config, load, themes_path
+from vmtui.errors import ConfigError, MissingError, VmtuiError
+from vmtui.fleet import Fleet
+from vmtui.screens.base import Context, Examine, examine
+from vmtui.screens.dashboard import Dashboard
+from vmtui.screens.keys import keymap
+from vmtui.views import FleetView
+from vmtui.widgets.clock import Clock
+
+
+class FleetChanged(Message):
+    """A new view; a newer one takes its place before it is handled."""
+
+    def __init__(self, view: FleetView) -> None:
+        super().__init__()
+        self.view = view
+
+    def can_replace(self, message: Message) -> bool:
+        """A burst of views is drawn once."""
+        return isinstance(message, FleetChanged)
+
+
+class VmtuiApp(App[None]):
+    """vmtui on a terminal. It does not close the fleet: who made it does."""
+
+    TITLE = "vmtui"
+    ENABLE_COMMAND_PALETTE = True
+    CSS_PATH = "app.tcss"
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        config: Config,
+        *,
+        open_create: bool = False,
+        notices: Sequence[str] = (),
+        clock: Clock | None = None,
+        examine: Examine = examine,
+    ) -> None:
+        super().__init__()
+        self.fleet = fleet
+        self.config = config
+        self._open_create = open_create
+        self._notices = list(notices)
+        keys, self._key_problems = keymap(config.keys)
+        self.context = Context(fleet, config, clock or Clock(), keys=keys, examine=examine)
+        self.dashboard = Dashboard(self.context)
+
+    # -- life --------------------------------------------------------------------------------
+
+    def on_mount(self) -> None:
+        """Themes, keys, the first screen, then the fleet."""
+        self._use_themes()
+        self.set_keymap(self.context.keys)
+        self.push_screen(self.dashboard)
+        self.fleet.watch(lambda view: self.post_message(FleetChanged(view)))
+        self.fleet.supervise()
+        self.set_interval(1.0, self._tick, name="clock")
+        if self._key_problems:
+            self.notify(
+                "\n".join(self._key_problems),
+                title="Keys in the configuration that are not used",
+                severity="warning",
+                markup=False,
+                timeout=15,
+            )
+        self.call_after_refresh(self._started)
+
+    def _started(self) -> None:
+        if self._notices:
+            self.dashboard.set_notice("; ".join(self._notices))
+        if any(not c.uri.startswith("demo:") for c in self.fleet.connections):
+            self.run_worker(self._examine(), group="doctor")
+        if self._open_create:
+            self.dashboard.action_do("new")
+
+    async def _examine(self) -> None:
+        try:
+            checks = await self.context.examine()
+        except VmtuiError as error:
+            self._notices.append(error.what)
+        else:
+            missing = [check for check in checks if not check.ok]
+            if len(missing) == 1:
+                self._notices.append(f"{missing[0].name}: {missing[0].found}")
+            elif missing:
+                names = ", ".join(check.name for check in missing)
+                self._notices.append(f"not available: {names}")
+        if self._notices:
+            key = self.context.key(next(a for a in ACTIONS if a.id == "doctor"))
+            self.dashboard.set_notice("; ".join(self._notices) + f" – {key} for details")
+
+    # -- views -------------------------------------------------------------------------------
+
+    def on_fleet_changed(self, event: FleetChanged) -> None:
+        """Draw the view on every screen that shows VMs."""
+        self.context.history.record(event.view)
+        if self.context.suspended:
+            return
+        for screen in self.screen_stack:
+            show = getattr(screen, "show", None)
+            if show is not None:
+                show(event.view)
+
+    def _tick(self) -> None:
+        if self.context.suspended:
+            return
+        tick = getattr(self.screen, "tick", None)
+        if tick is not None:
+            tick()
+
+    # -- themes ------------------------------------------------------------------------------
+
+    def _use_themes(self) -> None:
+        themes, failed = theming.load_themes([*theming.shipped_folders(), themes_path()])
+        for theme in themes:
+            self.register_theme(theme)
+        if self.config.theme in self.available_themes:
+            self.theme = self.config.theme
+        else:
+            known = ", ".join(sorted(self.available_themes))
+            failed.append(
+                ConfigError(f"there is no theme {self.config.theme!r}", hint=f"There is: {known}.")
+            )
+            if theming.DEFAULT in self.available_themes:
+                self.theme = theming.DEFAULT
+        for error in failed:
+            self.notify(str(error), severity="warning", markup=False, timeout=15)
+
+
+def run(uris: Sequence[str], config: Config | None = None, *, read_only: bool = False) -> int:
+    """Open the interface on `uris` until the user leaves; gives the exit status.
+
+    Raises InputError for a URI that nothing understands.
+    """
+    config = config or load()
+    read_only = read_only or config.read_only
+    usable, notices = _endpoints(uris, read_only=read_only)
+
+    async def session() -> int:
+        fleet = Fleet(usable, interval_s=config.interval_s, read_only=read_only)
+        app = VmtuiApp(fleet, config, notices=notices)
+        try:
+            await app.run_async()
+        finally:
+            await fleet.close()
+        return app.return_code or 0
+
+    return asyncio.run(session())
+
+
+def _endpoints(uris: Sequence[str], *, read_only: bool) -> tuple[list[Endpoint], list[str]]:
+    # A library that is missing costs its connections, not the others.
+    usable: list[Endpoint] = []
+    notices: list[str] = []
+    missing: MissingError | None = None
+    for uri in dict.fromkeys(uris):
+        try:
+            usable += endpoints([uri], read_only=read_only)
+        except MissingError as error:
+            missing = error
+            notices.append(error.what)
+    if missing is not None and not usable:
+        raise missing
+    return usable, notices

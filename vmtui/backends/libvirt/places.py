@@ -1,0 +1,86 @@
+"""Where a libvirt daemon on this machine keeps what its own interface does not give out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
+import psutil
+
+LOG_LINES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders of the QEMU driver. For a daemon of another machine, only what is sure."""
+
+    local: bool
+    session: bool
+    images: Path | None = None
+    logs: Path | None = None
+    run: Path | None = None
+
+    @classmethod
+    def of(cls, uri: str, environment: Mapping[str, str] = os.environ) -> Places:
+        """For a canonical connection URI."""
+        parts = urlsplit(uri)
+        driver, _, transport = parts.scheme.partition("+")
+        session = parts.path.startswith("/session")
+        local = not parts.hostname and transport in ("", "unix")
+        if driver != "qemu" or (not local and session):
+            return cls(local, session)
+        if not session:
+            run = Path("/run/libvirt/qemu") if local else None
+            logs = Path("/var/log/libvirt/qemu") if local else None
+            return cls(local, session, Path("/var/lib/libvirt/images"), logs, run)
+        socket = dict(parse_qsl(parts.query)).get("socket")
+        home = Path(environment.get("HOME") or Path.home())
+        data = Path(environment.get("XDG_DATA_HOME") or home / ".local/share")
+        cache = Path(environment.get("XDG_CACHE_HOME") or home / ".cache")
+        runtime = Path(environment.get("XDG_RUNTIME_DIR") or cache)
+        base = Path(socket).parent if socket else runtime / "libvirt"
+        return cls(
+            local, session, data / "libvirt/images", cache / "libvirt/qemu/log", base / "qemu/run"
+        )
+
+    def console_log(self, name: str) -> str | None:
+        """The file that keeps what a VM's console prints."""
+        return str(self.logs / f"{name}-console.log") if self.logs else None
+
+
+def started_at_s(places: Places, name: str, uuid: str) -> float | None:
+    """When the QEMU of that VM started, if it can be known."""
+    if places.run is None:
+        return None
+    try:
+        pid = int((places.run / f"{name}.pid").read_text("ascii"))
+        process = psutil.Process(pid)
+        # A pid file may be stale; the process itself says whose it is.
+        return process.create_time() if uuid in process.cmdline() else None
+    except (OSError, ValueError, psutil.Error):
+        return None
+
+
+def tail(path: Path, limit_bytes: int) -> bytes:
+    """The end of a file. Raises OSError."""
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        file.seek(max(0, file.tell() - limit_bytes))
+        return file.read(limit_bytes)
+
+
+def last_words(places: Places, name: str) -> str:
+    """What QEMU said last in its log, or "" where that can't be read."""
+    if places.logs is None:
+        return ""
+    try:
+        text = tail(places.logs / f"{name}.log", 4000).decode(errors="replace")
+    except OSError:
+        return ""
+    # libvirt writes the command line and its own notes with a time in front; the rest is QEMU's.
+    lines = text.rpartition("char device redirected")[2].splitlines()[-LOG_LINES:]
+    said = [line for line in lines if line.startswith(("qemu", "20", "error", "could", "failed"))]
+    return "\n".join((said or lines)[-4:])

@@ -1,0 +1,149 @@
+"""What all screens share, and the screens on which VMs are acted on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from vmtui.actions import BY_ID, Action, Scope
+from vmtui.backends.base import Feature
+from vmtui.config import Config
+from vmtui.fleet import Fleet
+from vmtui.screens.keys import bindings, shown_key
+from vmtui.views import ConnectionStatus, FleetView, VMView
+from vmtui.widgets.clock import Clock
+from vmtui.widgets.history import History
+
+
+class Check(Protocol):
+    """One thing that the doctor looked at."""
+
+    @property
+    def name(self) -> str:
+        """What."""
+        ...
+
+    @property
+    def ok(self) -> bool:
+        """Whether it is as it should be."""
+        ...
+
+    @property
+    def found(self) -> str:
+        """What was found."""
+        ...
+
+    @property
+    def costs(self) -> str:
+        """What its absence costs."""
+        ...
+
+    @property
+    def fix(self) -> str:
+        """What mends it."""
+        ...
+
+
+Examine = Callable[[], Awaitable[tuple[Check, ...]]]
+
+
+async def examine() -> tuple[Check, ...]:
+    """The doctor's checks, imported when they are asked for."""
+    from vmtui.doctor import checks  # noqa: PLC0415
+
+    return await checks()
+
+
+@dataclass
+class Context:
+    """What all screens share. `suspended`: the terminal belongs to a console, draw nothing."""
+
+    fleet: Fleet
+    config: Config
+    clock: Clock = field(default_factory=Clock)
+    history: History = field(default_factory=History)
+    keys: Mapping[str, str] = field(default_factory=dict)
+    examine: Examine = examine
+    suspended: bool = False
+
+    def key(self, action: Action) -> str:
+        """How the key of an action is written."""
+        return shown_key(action, self.keys)
+
+
+def creating_refusal(view: FleetView) -> str:
+    """Why no VM can be made on any connection; empty: one can."""
+    up = [c for c in view.connections if c.status is ConnectionStatus.UP]
+    if not up:
+        return "No connection is up."
+    if all(c.read_only for c in up):
+        return "vmtui runs read-only."
+    if not any(Feature.CREATE in c.features and not c.read_only for c in up):
+        return "No connection here can create VMs."
+    return ""
+
+
+class FleetScreen(Screen[None]):
+    """A screen with VMs on it: all actions of the table have their keys here."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings(),
+        Binding("escape", "back", "back", show=False),
+    ]
+
+    VIEW_ACTIONS: ClassVar[frozenset[str]] = frozenset(
+        {"new", "retry", "tasks", "doctor", "connections", "theme", "help", "quit"}
+    )
+    """The actions of the interface that this screen has; the rest are refused."""
+
+    def __init__(self, context: Context) -> None:
+        super().__init__()
+        self.context = context
+        self.view = context.fleet.view()
+
+    def show(self, view: FleetView) -> None:
+        """Take over `view`."""
+        self.view = view
+
+    def tick(self) -> None:
+        """A second has passed: draw what shows ages."""
+
+    def targets(self) -> list[VMView]:
+        """What a VM action is done to."""
+        raise NotImplementedError
+
+    def hidden_targets(self) -> int:
+        """How many of the targets are not on the screen."""
+        return 0
+
+    def action_back(self) -> None:
+        """One step back."""
+
+    def refusal(self, action: Action) -> str:
+        """Why `action` can't be done now to anything it would be done to; empty: it can."""
+        if action.id == "new":
+            return creating_refusal(self.view)
+        if action.scope is Scope.VIEW:
+            return "" if action.id in self.VIEW_ACTIONS else "That is for the list of VMs."
+        rows = self.targets()
+        if not rows:
+            return action.refusal(None, None)
+        reasons = [action.refusal(r.vm, self.view.connection(r.ref.uri)) for r in rows]
+        return "" if "" in reasons else reasons[0]
+
+    def action_do(self, action_id: str) -> None:
+        """Do an action of the table, or say why not."""
+        from vmtui.screens import doing  # noqa: PLC0415 (it opens screens, which are made of this)
+
+        action = BY_ID[action_id]
+        refusal = self.refusal(action)
+        if refusal:
+            self.notify(refusal, severity="warning", markup=False, timeout=4)
+        elif action.scope is Scope.VIEW:
+            doing.in_view(self, action)
+        else:
+            doing.to_vms(self, action, self.targets(), self.hidden_targets())

@@ -1,0 +1,220 @@
+"""The first screen: connections, hosts, all VMs, and the one under the cursor."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+
+from vmtui.screens.base import Context, FleetScreen
+from vmtui.screens.emptiness import explanation
+from vmtui.screens.log_reader import LogReader
+from vmtui.views import FleetView, VMRef, VMView
+from vmtui.widgets.action_bar import ActionBar
+from vmtui.widgets.detail import Detail
+from vmtui.widgets.host_pane import HostPane, host_lines
+from vmtui.widgets.status_line import FilterInput, StatusLine
+from vmtui.widgets.top_bar import TopBar
+from vmtui.widgets.vm_table import VMTable
+
+
+def detail_height(terminal_height: int) -> int:
+    """Lines of the pane at the bottom, border included; by the terminal alone: nothing jumps."""
+    if terminal_height < 22:
+        return 0
+    if terminal_height < 30:
+        return 5
+    return min(20, terminal_height * 2 // 5)
+
+
+class Dashboard(LogReader, FleetScreen):
+    """The list of VMs with all around it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("tab,right_square_bracket,l,right", "tab(1)", "next tab", show=False),
+        Binding("shift+tab,left_square_bracket,h,left", "tab(-1)", "previous tab", show=False),
+    ]
+
+    VIEW_ACTIONS = FleetScreen.VIEW_ACTIONS | {
+        "filter",
+        "mark",
+        "mark_all",
+        "sort_left",
+        "sort_right",
+        "sort_reverse",
+    }
+
+    AUTO_FOCUS = "VMTable"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.top_bar = TopBar(context.clock)
+        self.hosts = HostPane(context.clock, context.history)
+        self.table = VMTable(context.clock)
+        self.status = StatusLine()
+        self.detail = Detail(context.clock, context.history)
+        self.actions = ActionBar(context.key)
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield self.top_bar
+        yield self.hosts
+        yield self.table
+        yield self.status
+        yield self.detail
+        yield self.actions
+
+    def on_mount(self) -> None:
+        """Draw what is known."""
+        self.show(self.view)
+
+    @on(events.Resize)
+    def _share_out(self, event: events.Resize) -> None:
+        """Heights of the panes."""
+        height = event.size.height
+        self.hosts.styles.height = host_lines(self.view, height) + 2
+        bottom = detail_height(height)
+        self.detail.display = bottom > 0
+        self.detail.styles.height = max(1, bottom)
+
+    # -- views -------------------------------------------------------------------------------
+
+    def show(self, view: FleetView) -> None:
+        """Take over `view`."""
+        super().show(view)
+        if not self.is_mounted:
+            return
+        self.top_bar.show(view)
+        self.hosts.show(view)
+        self.table.empty = explanation(
+            view, self.table.rows.filter_text, self.context, self.context.clock.monotonic_s()
+        )
+        self.table.show(view)
+        self._show_current()
+
+    def tick(self) -> None:
+        """Clock, countdowns and ages."""
+        self.top_bar.redraw()
+        self.hosts.redraw()
+        self.table.refresh_lines_that_changed()
+        self.detail.redraw()
+
+    def _show_current(self) -> None:
+        row = self.table.current
+        self.detail.show(row, self.view.connection(row.ref.uri) if row else None)
+        self.status.show(self.table.rows)
+        self.actions.show(lambda action: bool(self.refusal(action)))
+
+    def targets(self) -> list[VMView]:
+        """All marked VMs, or the one under the cursor."""
+        if self.table.rows.marks:
+            return self.table.rows.marked
+        return [self.table.current] if self.table.current else []
+
+    def hidden_targets(self) -> int:
+        """Marked VMs that the filter hides."""
+        return len(self.table.rows.hidden_marks)
+
+    def logged_vm(self) -> VMRef | None:
+        """Whose log is to be read."""
+        if not (self.detail.shows_log and self.detail.display):
+            return None
+        return self.table.rows.pointed
+
+    def point_at(self, ref: VMRef) -> None:
+        """Put the cursor on a VM."""
+        self.table.point_at(ref)
+
+    def set_notice(self, text: str) -> None:
+        """The one line that the user should know."""
+        self.status.notice = text
+        self.status.show(self.table.rows)
+
+    # -- what widgets say ----------------------------------------------------------------------
+
+    @on(VMTable.Pointed)
+    def _pointed(self) -> None:
+        self._show_current()
+        self.read_log()
+
+    @on(VMTable.Arranged)
+    def _arranged(self) -> None:
+        self.table.empty = explanation(
+            self.view, self.table.rows.filter_text, self.context, self.context.clock.monotonic_s()
+        )
+        self._show_current()
+
+    @on(VMTable.Opened)
+    def _opened(self) -> None:
+        from vmtui.screens.vm import VMScreen  # noqa: PLC0415
+
+        ref = self.table.rows.pointed
+        if ref is not None:
+            self.app.push_screen(VMScreen(self.context, ref, self.detail.tab))
+
+    @on(Detail.TabChanged)
+    def _tab_changed(self) -> None:
+        self.read_log()
+
+    @on(ActionBar.Chosen)
+    def _action_chosen(self, event: ActionBar.Chosen) -> None:
+        self.action_do(event.action_id)
+
+    @on(TopBar.Chosen)
+    def _connections_chosen(self) -> None:
+        self.action_do("connections")
+
+    @on(StatusLine.Filtered)
+    def _filtered(self, event: StatusLine.Filtered) -> None:
+        self.table.filter(event.text)
+
+    @on(FilterInput.Left)
+    def _filter_left(self, event: FilterInput.Left) -> None:
+        if event.clear:
+            self.status.clear()
+            self.table.filter("")
+        self.status.stop_typing()
+        self.table.focus()
+        self._show_current()
+
+    # -- actions -------------------------------------------------------------------------------
+
+    def action_back(self) -> None:
+        """Clear the filter, else the marks."""
+        if self.table.rows.filter_text:
+            self.status.clear()
+            self.table.filter("")
+        elif self.table.rows.marks:
+            self.table.unmark_all()
+
+    def action_tab(self, step: int) -> None:
+        """Another tab of the pane."""
+        self.detail.switch(step)
+
+    def view_filter(self) -> None:
+        """`/`."""
+        self.status.start_typing()
+        self._show_current()
+
+    def view_mark(self) -> None:
+        """Space."""
+        self.table.toggle_mark()
+
+    def view_mark_all(self) -> None:
+        """`*`."""
+        self.table.mark_all()
+
+    def view_sort_left(self) -> None:
+        """`<`."""
+        self.table.step_sort(-1)
+
+    def view_sort_right(self) -> None:
+        """`>`."""
+        self.table.step_sort(1)
+
+    def view_sort_reverse(self) -> None:
+        """`!`."""
+        rows = self.table.rows
+        self.table.sort(rows.column, descending=not rows.descending)
