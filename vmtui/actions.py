@@ -305,6 +305,14 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "retry", "retry", "ctrl+r", "Try connections that are down now.", Scope.VIEW, footer=False
     ),
+    Action(
+        "connections",
+        "connections",
+        "at",
+        "How each connection is, and why.",
+        Scope.VIEW,
+        footer=False,
+    ),
     Action("tasks", "tasks", "T", "Show running and finished tasks.", Scope.VIEW, footer=False),
     Action(
         "doctor",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.message import Message
+from textual.screen import Screen
 
 from vmtui import theming
-from vmtui.actions import ACTIONS
+from vmtui.actions import ACTIONS, BY_ID
 from vmtui.backends.base import Endpoint
 from vmtui.backends.registry import endpoints
 from vmtui.config import Config, load, themes_path
@@ -101,7 +104,7 @@ class VmtuiApp(App[None]):
                 names = ", ".join(check.name for check in missing)
                 self._notices.append(f"not available: {names}")
         if self._notices:
-            key = self.context.key(next(a for a in ACTIONS if a.id == "doctor"))
+            key = self.context.key(BY_ID["doctor"])
             self.dashboard.set_notice("; ".join(self._notices) + f" – {key} for details")
 
     # -- views -------------------------------------------------------------------------------
@@ -122,6 +125,84 @@ class VmtuiApp(App[None]):
         tick = getattr(self.screen, "tick", None)
         if tick is not None:
             tick()
+
+    # -- actions of the interface, by their id ------------------------------------------------
+
+    def view_new(self) -> None:
+        """`n`."""
+        screen = self.screen
+        if isinstance(screen, FleetScreen):
+            self.run_worker(create(screen, self.dashboard), group="create")
+
+    def view_retry(self) -> None:
+        """`ctrl+r`."""
+        down = [c for c in self.fleet.connections if not c.up]
+        for connection in down:
+            connection.retry()
+        if not down:
+            self.notify("All connections are up.", markup=False, timeout=3)
+
+    def view_connections(self) -> None:
+        """`@`."""
+        self.push_screen(ConnectionsScreen(self.context))
+
+    def view_tasks(self) -> None:
+        """`T`."""
+        self.push_screen(TasksScreen(self.context))
+
+    def view_doctor(self) -> None:
+        """`H`."""
+        self.push_screen(DoctorScreen(self.context))
+
+    def view_help(self) -> None:
+        """`?`."""
+        self.push_screen(HelpScreen(self.context))
+
+    def view_theme(self) -> None:
+        """`ctrl+t`."""
+        self.theme = theming.following(list(self.available_themes), self.theme)
+        self.notify(f"Theme: {self.theme}", markup=False, timeout=2)
+
+    def view_quit(self) -> None:
+        """`q`."""
+        self.run_worker(self._leave(), group="leave", exclusive=True)
+
+    async def action_quit(self) -> None:
+        """Textual's own key for it does the same."""
+        self.view_quit()
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C is for the terminal; say how to leave."""
+        self.notify(f"{self.context.key(BY_ID['quit'])} leaves vmtui.", markup=False, timeout=3)
+
+    async def _leave(self) -> None:
+        running = [t.label for t in self.fleet.tasks.views if t.status is TaskStatus.RUNNING]
+        if running and not isinstance(self.screen, ConfirmScreen):
+            question = Question(
+                title="Leave while tasks are running?",
+                lines=(*(plain(label) for label in running), "They are cancelled; VMs go on."),
+                yes="leave",
+                no="stay",
+            )
+            if not await self.push_screen_wait(ConfirmScreen(question)):
+                return
+        self.exit()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: every action that can be done now, and every theme."""
+        if isinstance(screen, FleetScreen):
+            for action in ACTIONS:
+                if not screen.refusal(action):
+                    title = f"{action.label[:1].upper()}{action.label[1:]}"
+                    yield SystemCommand(
+                        f"{title}  ({self.context.key(action)})",
+                        action.help,
+                        partial(screen.action_do, action.id),
+                    )
+        for name in self.available_themes:
+            yield SystemCommand(
+                f"Theme: {name}", "Use this theme.", partial(setattr, self, "theme", name)
+            )
 
     # -- themes ------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -120,6 +120,7 @@ class Ink:
     strong: Style
     quiet: Style  # labels, units, what is off
     faint: Style  # the empty part of a bar
+    off: Style  # what can't be done now
     line: Style  # borders
     accent: Style  # keys and titles
     selected: Style  # a chosen tab
@@ -166,6 +167,7 @@ class Ink:
             strong=Style(color=foreground.rich_color, bold=True),
             quiet=Style(color=mixed("quiet", 0.6).rich_color, dim=dim),
             faint=Style(color=mixed("faint", 0.22).rich_color, dim=dim),
+            off=Style(color=mixed("off", 0.4).rich_color, dim=dim),
             line=Style(color=mixed("line", 0.3).rich_color, dim=dim),
             accent=ink("primary", bold=True),
             selected=Style(
@@ -191,7 +193,8 @@ def ink_of(app: App[Any]) -> Ink:
     return known[1]
 
 
-def cycle(names: Mapping[str, Theme], current: str) -> str:
-    """The theme after `current`: vmtui's and the user's first, then Textual's."""
-    ordered = list(names)
-    return ordered[(ordered.index(current) + 1) % len(ordered)] if current in names else ordered[0]
+def following(names: Sequence[str], current: str) -> str:
+    """The theme after `current`: vmtui's own come first."""
+    ordered = sorted(names, key=lambda name: (not name.startswith(_PREFIX), name))
+    at = ordered.index(current) if current in ordered else -1
+    return ordered[(at + 1) % len(ordered)]

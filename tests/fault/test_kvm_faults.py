@@ -268,7 +268,7 @@ async def test_a_corrupt_definition_is_listed_and_the_rest_is_unaffected(site: S
     assert listed["bad"].state is State.BROKEN
     assert "vm.toml" in listed["bad"].problem
     await backend.power(vm, Power.START)
-    with pytest.raises(StateError, match="vm.toml"):
+    with pytest.raises(StateError, match=r"vm\.toml"):
         await backend.power(listed["bad"].id, Power.START)
     await backend.delete(listed["bad"].id, await backend.delete_plan(listed["bad"].id))
     assert [entry.name for entry in await backend.vms()] == ["web"]

@@ -1,4 +1,4 @@
-"""Golden command lines: `VMTUI_UPDATE_GOLDEN=1 pytest` rewrites them, `git diff` shows what changed."""
+"""Golden command lines: `VMTUI_UPDATE_GOLDEN=1 pytest` rewrites them, for `git diff` to show."""
 
 import os
 from dataclasses import replace

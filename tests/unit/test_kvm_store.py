@@ -78,11 +78,15 @@ async def test_a_name_is_taken_once_whoever_was_first(store: Store) -> None:
     assert store.names() == ["Web", "other"]
 
 
-async def test_what_a_killed_process_left_is_swept(store: Store) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], check=True, capture_output=True
-    )
-    pid = int(ended.stdout)
+@pytest.fixture
+def ended_pid() -> int:
+    code = "import os; print(os.getpid())"
+    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    return int(ended.stdout)
+
+
+def test_what_a_killed_process_left_is_swept(store: Store, ended_pid: int) -> None:
+    pid = ended_pid
     (store.root / f".new-web-{pid}").mkdir()
     (store.root / f".old-db-{pid}").mkdir()
     (store.root / f".new-mine-{os.getpid()}").mkdir()

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 from hypothesis import given
@@ -68,7 +69,7 @@ def test_no_sequence_gives_a_negative_or_infinite_rate(
     readings: list[tuple[float, int, str]],
 ) -> None:
     samples = [sample(*reading) for reading in readings]
-    for before, now in zip(samples, samples[1:], strict=False):
+    for before, now in itertools.pairwise(samples):
         made = rates(before, now, 2)
         if made is not None and made.cpu_percent is not None:
             assert made.cpu_percent >= 0

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import AsyncGenerator
 
 import pytest
@@ -14,7 +15,7 @@ BOOT = b"[    0.1] Linux\r\nuser root, password micro\r\n\r\nmicro login: "
 def test_the_prompt_is_seen_however_the_stream_is_cut(cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(BOOT)]
     prompt = LoginPrompt()
-    seen = [prompt.seen_in(BOOT[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    seen = [prompt.seen_in(BOOT[start:end]) for start, end in itertools.pairwise(edges)]
     assert seen[-1]
 
 

@@ -30,7 +30,7 @@ DRIVERS = (
     "virtio_pci",
 )
 APPLETS = frozenset({"acpid", "getty", "init", "ip", "login", "modprobe", "mount", "sh", "udhcpc"})
-FOLDERS = ("dev", "etc", "lib", "lib/modules", "proc", "root", "run", "sys", "tmp", "var")
+FOLDERS = ("dev", "etc", "lib", "lib/modules", "mnt", "proc", "root", "run", "sys", "tmp", "var")
 FOLDER_MODES = {"root": 0o700, "tmp": 0o1777}
 
 _DEPENDS = re.compile(rb"(?:^|\0)depends=([^\0]*)\0")
@@ -50,7 +50,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A driver, and all that has to be loaded before it, in the order of modules.dep: last first."""
+    """A driver, and all that it needs loaded before it: the last to load first, as modules.dep."""
 
     content: bytes
     needs: tuple[str, ...]

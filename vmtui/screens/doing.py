@@ -34,7 +34,8 @@ class Outcome:
 
 def in_view(screen: FleetScreen, action: Action) -> None:
     """Do an action of the interface itself."""
-    getattr(screen, f"view_{action.id}", getattr(screen.app, f"view_{action.id}", None))()
+    own = getattr(screen, f"view_{action.id}", None)
+    (own or getattr(screen.app, f"view_{action.id}"))()
 
 
 def to_vms(screen: FleetScreen, action: Action, rows: Sequence[VMView], hidden: int) -> None:

@@ -20,7 +20,9 @@ class HelpScreen(Dialog):
     """`?`"""
 
     heading = "Keys"
-    keys = "j k scroll · Esc closes · keys can be changed in the configuration: [keys] with the name"
+    keys = (
+        "j k scroll · Esc closes · keys can be changed in the configuration: [keys] with the name"
+    )
 
     def __init__(self, context: Context) -> None:
         super().__init__()

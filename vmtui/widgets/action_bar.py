@@ -64,8 +64,8 @@ class ActionBar(Lines):
     def _item(self, action: Action) -> Line:
         refused = self._refused(action)
         return [
-            Segment(self._key_of(action), self.ink.faint if refused else self.ink.accent),
-            Segment(f" {action.label}", self.ink.faint if refused else self.ink.text),
+            Segment(self._key_of(action), self.ink.off if refused else self.ink.accent),
+            Segment(f" {action.label}", self.ink.off if refused else self.ink.text),
         ]
 
     def _chosen(self, width: int) -> set[str]:

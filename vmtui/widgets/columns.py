@@ -19,6 +19,7 @@ from vmtui.widgets.states import accel_badge, vm_state
 
 GAP = 2
 
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """All that a cell is drawn from."""

@@ -22,7 +22,8 @@ TABS = ("Overview", "Log")
 LABEL = 10
 GAP = 3
 FACT = 36
-"""Cells that a column of facts takes at least."""
+FACT_LOW = 23
+"""Cells that a column of facts takes at least; in a low pane more of them are wanted."""
 
 ROOMY_LINES = 9
 """Lines from which memory has its place below the CPU."""
@@ -162,7 +163,8 @@ class Detail(Panel):
         graph_width = max(20, min(64, width * 3 // 10))
         graph = self._graph(row, graph_width, height)
         room = width - graph_width - GAP
-        columns = 1 if self._whole else max(1, min(3, (room + GAP) // (FACT + GAP)))
+        least = FACT if height > 4 else FACT_LOW
+        columns = 1 if self._whole else max(1, min(3, (room + GAP) // (least + GAP)))
         fact_width = (room - GAP * (columns - 1)) // columns
         listed = self._fact_lines(known, fact_width)
         each = height if self._whole else min(height, -(-len(listed) // columns))
@@ -180,11 +182,14 @@ class Detail(Panel):
         lines: list[Line] = []
         room = max(4, width - LABEL)
         for fact in known:
-            pieces = textwrap.wrap(fact.text, room) or [""] if self._whole else [fact.text]
+            text = f"{fact.text}  {fact.path}".strip()
+            pieces = textwrap.wrap(text, room) or [""]
+            if not self._whole:
+                path = fit_end(fact.path, room - cell_len(fact.text) - 2)
+                pieces = [f"{fact.text}  {path}".rstrip()]
             for index, piece in enumerate(pieces):
                 label = fact.label if not index else ""
-                cut = fit_end(piece, room) if fact.keep_end else piece
-                text = fit(cut, min(room, cell_len(cut)))
+                text = fit(piece, min(room, cell_len(piece)))
                 lines.append(
                     [Segment(fit(label, LABEL), self.ink.quiet), Segment(text, fact.style)]
                 )

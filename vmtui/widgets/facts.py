@@ -24,7 +24,7 @@ class Fact:
     label: str
     text: str
     style: Style
-    keep_end: bool = False  # where it is cut: a path's end says more than its start
+    path: str = ""  # follows the text; its end says more than its start where room is short
 
 
 def facts(row: VMView, connection: ConnectionView | None, ink: Ink, clock: Clock) -> list[Fact]:
@@ -40,7 +40,7 @@ def facts(row: VMView, connection: ConnectionView | None, ink: Ink, clock: Clock
     found.append(Fact("vCPUs", str(vm.vcpus), ink.text))
     found.append(Fact("memory", _memory(row), ink.text))
     found.append(Fact("address", ", ".join(map(plain, vm.addresses)) or "–", ink.text))
-    found += [Fact("" if i else "disk", _disk(d), ink.text, keep_end=True) for i, d in enumerate(vm.disks)]
+    found += [_disk("" if i else "disk", d, ink) for i, d in enumerate(vm.disks)]
     found += [
         Fact(
             "network" if not i else "",
@@ -84,13 +84,14 @@ def _accel(vm: VM, connection: ConnectionView | None, ink: Ink) -> Fact:
     return Fact("accel", badge, style if vm.accel is Accel.TCG else ink.text)
 
 
-def _disk(disk: Disk) -> str:
+def _disk(label: str, disk: Disk, ink: Ink) -> Fact:
+    target = plain(disk.target)
     if disk.source is None:
-        return f"{plain(disk.target)}  empty {'tray' if disk.kind is DiskKind.CDROM else 'slot'}"
-    parts = [plain(disk.target)]
+        kind = "tray" if disk.kind is DiskKind.CDROM else "slot"
+        return Fact(label, f"{target}  empty {kind}", ink.quiet)
+    parts = [target]
     if disk.capacity_bytes is not None:
         parts.append(size(disk.capacity_bytes))
-    parts.append(plain(disk.source))
     if disk.read_only:
         parts.append("read-only")
-    return "  ".join(parts)
+    return Fact(label, "  ".join(parts), ink.text, plain(disk.source))

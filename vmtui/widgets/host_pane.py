@@ -210,16 +210,12 @@ class HostPane(Panel):
             [
                 Segment("VMs     ", self.ink.quiet),
                 Segment(str(len(connection.vms)), self.ink.strong),
-                Segment(f"  {self._counts(connection)}", self.ink.quiet),
+                Segment(f"  {_counts(connection, width - 14)}", self.ink.quiet),
             ],
             self._promised("vCPUs", str(vcpus), vcpus / max(1, host.cpus), width),
             self._promised("memory", size(memory_bytes), memory_share, width),
             [],
         ]
-
-    def _counts(self, connection: ConnectionView) -> str:
-        numbers = Counter(row.vm.state for row in connection.vms)
-        return " · ".join(f"{numbers[s]} {s.value}" for s in State if numbers[s])
 
     def _promised(self, what: str, amount: str, ratio: float, width: int) -> Line:
         line = [
@@ -229,3 +225,14 @@ class HostPane(Panel):
             Segment(f"×{ratio:.2f}", self.ink.warn if ratio > 1 else self.ink.text),
         ]
         return line if length(line) <= width else line[:2]
+
+
+def _counts(connection: ConnectionView, room: int) -> str:
+    """How many VMs are in which state, as far as there is room."""
+    numbers = Counter(row.vm.state for row in connection.vms)
+    text = ""
+    for state in State:
+        more = f"{' · ' if text else ''}{numbers[state]} {state.value}"
+        if numbers[state] and len(text) + len(more) <= room:
+            text += more
+    return text

@@ -28,12 +28,10 @@ def fit(text: str, width: int, *, right: bool = False) -> str:
 
 
 def fit_end(text: str, width: int) -> str:
-    """`text` in at most `width` cells, cut in the middle so that its end stays."""
+    """`text` in at most `width` cells, cut at its start so that its end stays."""
     if cell_len(text) <= width:
         return text
-    head = max(0, (width - 1) // 3)
-    pieces = chop_cells(text[::-1], max(1, width - 1 - head))
-    return set_cell_size(text, head) + "…" + pieces[0][::-1]
+    return "…" + chop_cells(text[::-1], width - 1)[0][::-1] if width > 1 else ""
 
 
 def length(line: Sequence[Segment]) -> int:
