@@ -18,10 +18,17 @@ from vmtui.backends.registry import endpoints
 from vmtui.config import Config, load, themes_path
 from vmtui.errors import ConfigError, MissingError, VmtuiError
 from vmtui.fleet import Fleet
-from vmtui.screens.base import Context, Examine, examine
+from vmtui.screens.base import Context, Examine, FleetScreen, examine
+from vmtui.screens.confirm import ConfirmScreen, Question
+from vmtui.screens.connections import ConnectionsScreen
+from vmtui.screens.creating import create
 from vmtui.screens.dashboard import Dashboard
+from vmtui.screens.doctor import DoctorScreen
+from vmtui.screens.help import HelpScreen
 from vmtui.screens.keys import keymap
-from vmtui.views import FleetView
+from vmtui.screens.tasks import TasksScreen
+from vmtui.units import plain
+from vmtui.views import FleetView, TaskStatus
 from vmtui.widgets.clock import Clock
 
 
@@ -70,7 +77,7 @@ class VmtuiApp(App[None]):
         self._use_themes()
         self.set_keymap(self.context.keys)
         self.push_screen(self.dashboard)
-        self.fleet.watch(lambda view: self.post_message(FleetChanged(view)))
+        self.fleet.watch(self._changed)
         self.fleet.supervise()
         self.set_interval(1.0, self._tick, name="clock")
         if self._key_problems:
@@ -108,6 +115,9 @@ class VmtuiApp(App[None]):
             self.dashboard.set_notice("; ".join(self._notices) + f" – {key} for details")
 
     # -- views -------------------------------------------------------------------------------
+
+    def _changed(self, view: FleetView) -> None:
+        self.post_message(FleetChanged(view))
 
     def on_fleet_changed(self, event: FleetChanged) -> None:
         """Draw the view on every screen that shows VMs."""

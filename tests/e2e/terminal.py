@@ -8,6 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 LOOK_INTERVAL_S = 0.05
 
 
@@ -23,6 +25,8 @@ class Terminal:
         columns: int = 120,
         rows: int = 40,
     ) -> None:
+        folder.mkdir(exist_ok=True)
+        self.environment = dict(environment)
         self._socket = folder / "tmux.sock"
         self.status_file = folder / "status"
         variables = [f"{key}={value}" for key, value in environment.items()]
@@ -85,6 +89,12 @@ class Terminal:
             assert time.monotonic() < deadline_s, f"still running:\n{self.screen()}"
             time.sleep(LOOK_INTERVAL_S)
         return int(self.status_file.read_text())
+
+    def kill_program(self) -> None:
+        """SIGKILL to the program: it gets no chance to clean up."""
+        shell = psutil.Process(int(self._tmux("list-panes", "-F", "#{pane_pid}")))
+        [program] = shell.children()
+        program.kill()
 
     def close(self) -> None:
         """End this tmux server and what runs in it."""

@@ -31,7 +31,7 @@ def test_login_network_and_power_button(image: MicroImage, tmp_path: Path) -> No
         guest.send("root")
         guest.read_until("Password: ")
         guest.send("micro")
-        assert guest.read_until(PROMPT).strip() == "micro:~#"
+        assert guest.read_until(PROMPT).endswith("\nmicro:~# ")
         assert guest.run("uname -r; id -un; hostname") == f"{image.kernel_version}\nroot\nmicro"
         guest.wait_for("ip -4 address show eth0", r"inet 10\.0\.2\.15/24")
         assert "default via 10.0.2.2" in guest.wait_for("ip route", "default")

@@ -30,7 +30,7 @@ DRIVERS = (
     "virtio_pci",
 )
 APPLETS = frozenset({"acpid", "getty", "init", "ip", "login", "modprobe", "mount", "sh", "udhcpc"})
-FOLDERS = ("dev", "etc", "lib", "lib/modules", "mnt", "proc", "root", "run", "sys", "tmp", "var")
+FOLDERS = ("dev", "etc", "lib", "lib/modules", "mnt", "proc", "root", "run", "sys", "tmp", "var", "var/log")
 FOLDER_MODES = {"root": 0o700, "tmp": 0o1777}
 
 _DEPENDS = re.compile(rb"(?:^|\0)depends=([^\0]*)\0")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from textual.binding import BindingType
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
@@ -20,7 +23,7 @@ class ConnectionsScreen(Dialog):
 
     heading = "Connections"
     keys = "ctrl+r tries those that are down now · Esc closes"
-    BINDINGS = [("ctrl+r", "retry", "retry")]
+    BINDINGS: ClassVar[list[BindingType]] = [("ctrl+r", "retry", "retry")]
 
     def __init__(self, context: Context) -> None:
         super().__init__()

@@ -58,7 +58,7 @@ async def _hand_over(screen: FleetScreen, console: Console, name: str) -> str:
         with app.batch_update(), app.suspend():
             try:
                 reason = await attach.attach(console, name=name, escape=escape)
-            except BaseException as error:  # noqa: BLE001
+            except BaseException as error:
                 # Past app.suspend() it would leave the terminal without the interface.
                 failure = error
     finally:

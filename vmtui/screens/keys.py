@@ -24,8 +24,9 @@ NAVIGATION = (
 """Keys that can't be remapped, for the help."""
 
 RESERVED = frozenset(
-    "j k up down g G home end ctrl+d ctrl+u ctrl+f ctrl+b pagedown pageup enter escape tab "
-    "shift+tab left_square_bracket right_square_bracket h l left right ctrl+p ctrl+q ctrl+c".split()
+    {"j", "k", "up", "down", "g", "G", "home", "end", "pagedown", "pageup", "enter", "escape"}
+    | {"ctrl+d", "ctrl+u", "ctrl+f", "ctrl+b", "ctrl+p", "ctrl+q", "ctrl+c", "tab", "shift+tab"}
+    | {"left_square_bracket", "right_square_bracket", "h", "l", "left", "right"}
 )
 
 

@@ -30,38 +30,38 @@ class TaskList(Panel, can_focus=True):
     def __init__(self, context: Context) -> None:
         super().__init__()
         self._shared = context
-        self._tasks: list[TaskView] = []
+        self._listed: list[TaskView] = []
         self._chosen: int | None = None  # a task's id
 
     def show(self, view: FleetView) -> None:
         """Take over the tasks."""
-        self._tasks = sorted(
+        self._listed = sorted(
             view.tasks, key=lambda task: (task.status is not TaskStatus.RUNNING, -task.id)
         )
-        if self._chosen is None and self._tasks:
-            self._chosen = self._tasks[0].id
+        if self._chosen is None and self._listed:
+            self._chosen = self._listed[0].id
         self.redraw()
 
     @property
     def chosen(self) -> TaskView | None:
         """The task under the cursor."""
-        return next((task for task in self._tasks if task.id == self._chosen), None)
+        return next((task for task in self._listed if task.id == self._chosen), None)
 
     def move(self, step: int) -> None:
         """Move the cursor."""
-        if not self._tasks:
+        if not self._listed:
             return
-        ids = [task.id for task in self._tasks]
+        ids = [task.id for task in self._listed]
         at = ids.index(self._chosen) if self._chosen in ids else 0
         self._chosen = ids[max(0, min(len(ids) - 1, at + step))]
         self.redraw()
 
     def title(self) -> Line:
         """How many run."""
-        running = sum(task.status is TaskStatus.RUNNING for task in self._tasks)
+        running = sum(task.status is TaskStatus.RUNNING for task in self._listed)
         return [
             Segment("Tasks", self.ink.accent),
-            Segment(f" · {running} running · {len(self._tasks) - running} ended", self.ink.quiet),
+            Segment(f" · {running} running · {len(self._listed) - running} ended", self.ink.quiet),
         ]
 
     def corner(self) -> Line:
@@ -71,11 +71,11 @@ class TaskList(Panel, can_focus=True):
 
     def body(self, width: int, height: int) -> Sequence[Line]:
         """A line each, and the chosen one's error in full."""
-        if not self._tasks:
+        if not self._listed:
             return [[Segment("Nothing has been started yet.", self.ink.quiet)]]
         lines: list[Line] = []
         chosen_at = 0
-        for task in self._tasks:
+        for task in self._listed:
             if task.id == self._chosen:
                 chosen_at = len(lines)
             lines.append(self._line(task, width))

@@ -48,9 +48,9 @@ class ActionBar(Lines):
         """The bar's own ground."""
         return self.ink.bar
 
-    def paint(self, width: int, height: int) -> Sequence[Line]:
+    def paint(self) -> Sequence[Line]:
         """One line. What is in it depends on the width alone, so nothing moves."""
-        chosen = self._chosen(width)
+        chosen = self._chosen(self.size.width)
         line: Line = [Segment(" ")]
         self._spans = []
         for action in self._actions:

@@ -69,7 +69,7 @@ class Choice(Lines, can_focus=True):
         """Show it."""
         self.redraw()
 
-    def paint(self, width: int, height: int) -> Sequence[Line]:
+    def paint(self) -> Sequence[Line]:
         """The chosen one between arrows, where there are others."""
         ink = self.ink
         style = ink.strong if self.has_focus else ink.text
@@ -102,7 +102,7 @@ class Tick(Choice):
         """Whether it is ticked."""
         return self.value == "yes"
 
-    def paint(self, width: int, height: int) -> Sequence[Line]:
+    def paint(self) -> Sequence[Line]:
         """A box and the words."""
         ink = self.ink
         style = ink.strong if self.has_focus else ink.text

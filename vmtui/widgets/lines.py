@@ -62,7 +62,7 @@ class Lines(Widget):
         """The inks of the theme of this moment."""
         return ink_of(self.app)
 
-    def paint(self, width: int, height: int) -> Sequence[Line]:
+    def paint(self) -> Sequence[Line]:
         """The lines; missing ones are blank, longer ones are cut."""
         raise NotImplementedError
 
@@ -87,7 +87,7 @@ class Lines(Widget):
         ground = self.ground()
         fresh = [
             Strip(line).adjust_cell_length(width).apply_style(ground)
-            for line in self.paint(width, height)[:height]
+            for line in self.paint()[:height]
         ]
         blank = Strip.blank(width, ground)
         fresh += [blank] * (height - len(fresh))
@@ -123,8 +123,9 @@ class Panel(Lines):
         """The lines inside the border."""
         raise NotImplementedError
 
-    def paint(self, width: int, height: int) -> Sequence[Line]:
+    def paint(self) -> Sequence[Line]:
         """Border, title and body."""
+        width, height = self.size
         edge = self.ink.accent if self.focused_border else self.ink.line
         edge = edge + Style(bold=False)
         inner = max(0, width - 4)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from rich.segment import Segment
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input
@@ -24,15 +25,15 @@ class _Words(Lines):
         self.left: Line = []
         self.right: Line = []
 
-    def paint(self, width: int, height: int) -> Sequence[Line]:
+    def paint(self) -> Sequence[Line]:
         """Left and right."""
-        return [spread(self.left, self.right, width)]
+        return [spread(self.left, self.right, self.size.width)]
 
 
 class FilterInput(Input):
     """What is typed after `/`."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave(True)", "clear", show=False),
         Binding("enter", "leave(False)", "keep", show=False),
         Binding("down", "leave(False)", "to the table", show=False),
@@ -132,6 +133,6 @@ class StatusLine(Horizontal):
 class _Slash(Lines):
     """The `/` before what is typed."""
 
-    def paint(self, width: int, height: int) -> Sequence[Line]:
+    def paint(self) -> Sequence[Line]:
         """A slash."""
         return [[Segment("   / ", self.ink.accent)]]

@@ -44,8 +44,9 @@ class TopBar(Lines):
         event.stop()
         self.post_message(self.Chosen())
 
-    def paint(self, width: int, height: int) -> Sequence[Line]:
+    def paint(self) -> Sequence[Line]:
         """One line; the right side keeps its place, connections take what is left."""
+        width = self.size.width
         if self._view is None:
             return [[Segment(" vmtui", self.ink.accent)]]
         right = self._right(width)

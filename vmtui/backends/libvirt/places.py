@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import psutil
 
-LOG_LINES = 12
+LOG_LINES = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,9 @@ def last_words(places: Places, name: str) -> str:
         text = tail(places.logs / f"{name}.log", 4000).decode(errors="replace")
     except OSError:
         return ""
-    # libvirt writes the command line and its own notes with a time in front; the rest is QEMU's.
-    lines = text.rpartition("char device redirected")[2].splitlines()[-LOG_LINES:]
-    said = [line for line in lines if line.startswith(("qemu", "20", "error", "could", "failed"))]
-    return "\n".join((said or lines)[-4:])
+    # libvirt writes QEMU's command line, which ends like this, and notes of its own around it.
+    lines = text.rpartition("-msg timestamp=on")[2].splitlines()
+    said = [
+        line for line in lines if line and "char device redirected" not in line
+    ]
+    return "\n".join(said[-LOG_LINES:])

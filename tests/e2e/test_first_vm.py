@@ -1,0 +1,120 @@
+"""A new user's first five minutes, in a real terminal on the direct backend."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.terminal import Terminal
+
+pytestmark = pytest.mark.slow
+
+BOOT_S = 60.0
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    # Not tmp_path: the path of a socket may have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="vmtui-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def terminal(home: Path) -> Iterator[Terminal]:
+    terminal = Terminal(
+        home,
+        [sys.executable, "-m", "vmtui", "-c", "kvm:"],
+        {
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_DATA_HOME": str(home / "data"),
+            "XDG_RUNTIME_DIR": str(home),
+            "VMTUI_ACCEL": "tcg",
+        },
+    )
+    yield terminal
+    terminal.close()
+
+
+def test_create_console_log_in_detach_shut_down_delete(terminal: Terminal, home: Path) -> None:
+    # An empty start explains itself.
+    screen = terminal.wait_for(r"press\W+n\b", timeout_s=60)
+    assert "kvm" in screen
+
+    # n, a name, Enter: a VM.
+    terminal.press("n")
+    terminal.wait_for("Name")
+    terminal.press("C-u")
+    terminal.type("first")
+    terminal.press("Enter")
+    terminal.wait_for(r"first\s+● running", BOOT_S)
+
+    # The console: what was printed before is there, and the guest takes keys.
+    terminal.press("c")
+    terminal.wait_for("first login:", BOOT_S)
+    terminal.type("root")
+    terminal.press("Enter")
+    terminal.wait_for("Password:")
+    terminal.type("micro")
+    terminal.press("Enter")
+    terminal.wait_for(r"first:~# ")
+    terminal.wait_for(r"stty rows 40 cols 120")
+    terminal.type("echo $((6 * 7))-is-it; stty size")
+    terminal.press("Enter")
+    terminal.wait_for(r"\n42-is-it\s")
+    terminal.wait_for(r"\n40 120\s")
+
+    # Back, with the interface as it was.
+    terminal.press("C-]")
+    terminal.wait_for(r"first\s+● running")
+    assert "42-is-it" not in terminal.screen()
+
+    # Another process sees the same VM; then it is shut down from here.
+    terminal.press("d")
+    terminal.wait_for(r"first\s+○ off", BOOT_S)
+
+    # Deletion names what goes, and asks.
+    terminal.press("X")
+    terminal.wait_for(r"disk|definition")
+    terminal.press("y")
+    terminal.wait_until_gone(r"first\s+○ off")
+    assert not (home / "data" / "vmtui" / "vms" / "first").exists()
+
+    terminal.press("q")
+    assert terminal.exit_status() == 0
+    assert [path.name for path in (home / "vmtui").iterdir()] == []
+
+
+def test_a_killed_interface_leaves_the_vm_and_the_next_one_shows_it(
+    terminal: Terminal, home: Path
+) -> None:
+    terminal.wait_for(r"press\W+n\b", timeout_s=60)
+    terminal.press("n")
+    terminal.wait_for("Name")
+    terminal.press("C-u")
+    terminal.type("kept")
+    terminal.press("Enter")
+    terminal.wait_for(r"kept\s+● running", BOOT_S)
+    terminal.kill_program()
+    terminal.exit_status()
+
+    again = Terminal(
+        home / "again",
+        [sys.executable, "-m", "vmtui", "-c", "kvm:"],
+        terminal.environment,
+    )
+    try:
+        again.wait_for(r"kept\s+● running", BOOT_S)
+        again.press("c")
+        again.wait_for("kept login:", BOOT_S)
+        again.press("C-]")
+        again.wait_for(r"kept\s+● running")
+        again.press("X")
+        again.wait_for("forced off first")
+        again.press("y")
+        again.wait_until_gone(r"kept\s+● running", BOOT_S)
+    finally:
+        again.close()
