@@ -112,7 +112,7 @@ class VmtuiApp(App[None]):
                 self._notices.append(f"not available: {names}")
         if self._notices:
             key = self.context.key(BY_ID["doctor"])
-            self.dashboard.set_notice("; ".join(self._notices) + f" – {key} for details")
+            self.dashboard.set_notice(plain("; ".join(self._notices)), key)
 
     # -- views -------------------------------------------------------------------------------
 
@@ -190,7 +190,7 @@ class VmtuiApp(App[None]):
         if running and not isinstance(self.screen, ConfirmScreen):
             question = Question(
                 title="Leave while tasks are running?",
-                lines=(*(plain(label) for label in running), "They are cancelled; VMs go on."),
+                groups=(("They are cancelled; VMs go on.", tuple(map(plain, running))),),
                 yes="leave",
                 no="stay",
             )
@@ -201,8 +201,9 @@ class VmtuiApp(App[None]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The palette: every action that can be done now, and every theme."""
         if isinstance(screen, FleetScreen):
+            refusal = screen.refusals()
             for action in ACTIONS:
-                if not screen.refusal(action):
+                if not refusal(action):
                     title = f"{action.label[:1].upper()}{action.label[1:]}"
                     yield SystemCommand(
                         f"{title}  ({self.context.key(action)})",

@@ -57,6 +57,11 @@ class Connection:
         return self._problem
 
     @property
+    def host(self) -> Host | None:
+        """The host's constants, once known."""
+        return self._host
+
+    @property
     def vms(self) -> tuple[VM, ...]:
         """All VMs known, sorted by name."""
         return tuple(sorted(self._vms.values(), key=lambda vm: (vm.name.lower(), vm.id)))

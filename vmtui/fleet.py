@@ -146,7 +146,7 @@ class Fleet:
     def limits(self, uri: str) -> Limits:
         """What a new VM on that connection has to fit into."""
         connection = self.connection(uri)
-        host = connection.view(lambda _: "").host
+        host = connection.host
         return Limits(
             taken_names=frozenset(vm.name for vm in connection.vms),
             host_cpus=host.cpus if host else None,

@@ -146,9 +146,9 @@ class Ink:
             # A terminal's own colours have no known values that could be mixed.
             return colour if theme.ansi else background.blend(colour, share)
 
-        def ink(name: str, **attributes: bool) -> Style:
+        def ink(name: str, *, bold: bool | None = None) -> Style:
             colour = Color.parse(colours.get(_PREFIX + name, colours.get(name, "")))
-            return Style(color=colour.rich_color, **attributes)
+            return Style(color=colour.rich_color, bold=bold)
 
         ground = background.rich_color
         dim = theme.ansi or None

@@ -35,7 +35,17 @@ class Terminal:
         self._tmux(
             *("-u", "-f", "/dev/null", "new-session", "-d"),
             *("-x", str(columns), "-y", str(rows)),
-            *("env", "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "TERM=tmux-256color", *variables),
+            *(
+                "env",
+                "-u",
+                "COLUMNS",
+                "-u",
+                "LINES",
+                "LANG=C.UTF-8",
+                "LC_ALL=C.UTF-8",
+                "TERM=tmux-256color",
+                *variables,
+            ),
             *("sh", "-c", script, "sh", *command),
         )
         self._tmux("set-option", "-g", "status", "off")

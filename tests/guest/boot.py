@@ -66,7 +66,7 @@ class Guest:
             chunk = os.read(self._process.stdout.fileno(), 65536) if readable else b""
             if not chunk:
                 reason = "the guest ended" if readable else f"{timeout_s} s passed"
-                raise AssertionError(f"no {pattern!r}: {reason}; the console said {text!r}")
+                raise AssertionError(f"no {pattern!r}: {reason}; last came {text[-2000:]!r}")
             self.output += chunk
 
     def send(self, line: str) -> None:

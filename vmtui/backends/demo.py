@@ -254,6 +254,7 @@ class DemoBackend:
         if problem:
             raise InputError(f"{spec.name or 'the VM'} can't be made", why=problem)
         progress(Progress("creating", 0.5))
+        await asyncio.sleep(0)  # where a cancellation that came meanwhile takes effect
         vm_id = VMId(str(uuid.uuid4()))
         disks = (
             (Disk("vda", DiskKind.DISK, f"/vms/{spec.name}/disk.qcow2", "qcow2", spec.disk_bytes),)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vmtui.errors import MissingError, VmtuiError
-from vmtui.images.kernel import Kernel
+from vmtui.images.distro import Kernel
 
 GUEST_FILES = Path(__file__).parent / "guest"
 
@@ -30,12 +30,13 @@ DRIVERS = (
     "virtio_pci",
 )
 APPLETS = frozenset({"acpid", "getty", "init", "ip", "login", "modprobe", "mount", "sh", "udhcpc"})
-FOLDERS = ("dev", "etc", "lib", "lib/modules", "mnt", "proc", "root", "run", "sys", "tmp", "var", "var/log")
+FOLDERS = (
+    *("dev", "etc", "lib", "lib/modules", "mnt", "proc", "root", "run", "sys", "tmp"),
+    *("var", "var/log"),
+)
 FOLDER_MODES = {"root": 0o700, "tmp": 0o1777}
 
 _DEPENDS = re.compile(rb"(?:^|\0)depends=([^\0]*)\0")
-_ELF_MAGIC = b"\x7fELF"
-_PT_INTERP = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,14 @@ def build(kernel: Kernel, busybox: Path) -> bytes:
 def cpio(entries: Iterable[Entry]) -> bytes:
     """An archive in the `newc` format, the one Linux unpacks at boot; owned by root, undated."""
     archive = bytearray()
+    folders = {"."}
     trailer = Entry("TRAILER!!!", 0)
     for inode, entry in enumerate((*entries, trailer), start=1):
+        if str(PurePosixPath(entry.path).parent) not in folders:
+            # Linux would leave it out without a word.
+            raise ValueError(f"{entry.path} comes before its folder")
+        if stat.S_ISDIR(entry.mode):
+            folders.add(entry.path)
         name = entry.path.encode() + b"\0"
         major, minor = entry.device
         links = 2 if stat.S_ISDIR(entry.mode) else 1
@@ -100,13 +107,6 @@ def _folders() -> Iterator[Entry]:
 
 
 def _busybox(program: Path) -> Iterator[Entry]:
-    content = program.read_bytes()
-    if not is_static(content):
-        raise MissingError(
-            f"{program} cannot run in a guest by itself",
-            why="it is not a statically linked program",
-            hint="Install busybox-static (Debian, Ubuntu) or a static busybox.",
-        )
     listed = subprocess.run([program, "--list-full"], capture_output=True, text=True, check=True)
     applets = listed.stdout.split()
     missing = APPLETS - {PurePosixPath(path).name for path in applets}
@@ -118,21 +118,10 @@ def _busybox(program: Path) -> Iterator[Entry]:
     folders = {str(PurePosixPath(path).parent) for path in applets} | {"bin", "usr"}
     for folder in sorted(folders):
         yield Entry(folder, stat.S_IFDIR | 0o755)
-    yield Entry("bin/busybox", stat.S_IFREG | 0o755, content)
+    yield Entry("bin/busybox", stat.S_IFREG | 0o755, program.read_bytes())
     for path in applets:
         if path != "bin/busybox":
             yield Entry(path, stat.S_IFLNK | 0o777, b"/bin/busybox")
-
-
-def is_static(program: bytes) -> bool:
-    """Whether `program` is a 64-bit ELF file that asks for no dynamic linker."""
-    if program[:5] != _ELF_MAGIC + b"\x02":
-        return False
-    offset = int.from_bytes(program[32:40], "little")
-    size = int.from_bytes(program[54:56], "little")
-    count = int.from_bytes(program[56:58], "little")
-    headers = (program[offset + size * index :][:4] for index in range(count))
-    return all(int.from_bytes(kind, "little") != _PT_INTERP for kind in headers)
 
 
 def _guest_files() -> Iterator[Entry]:

@@ -20,10 +20,10 @@ from pathlib import Path
 import platformdirs
 
 from vmtui.errors import MissingError, UnsupportedError, VmtuiError
-from vmtui.images import initramfs, kernel
+from vmtui.images import distro, initramfs
 
 # Goes up whenever what is built changes: older builds are then no longer used.
-BUILDER = 1
+BUILDER = 2
 
 # 2: what stops the guest (panic, oops) is still printed, nothing else disturbs the prompt.
 CMDLINE = "console=ttyS0 quiet loglevel=2 cryptomgr.notests no_timer_check"
@@ -75,7 +75,8 @@ async def ensure(progress: Report = lambda _: None) -> MicroImage:
     finally:
         if builder.returncode is None:
             # The group: the builder and the package manager that it may be waiting for.
-            os.killpg(builder.pid, signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(builder.pid, signal.SIGTERM)
             await builder.wait()
     image = cached()
     if image is None:
@@ -106,7 +107,7 @@ def build(progress: Report, *, refresh: bool = False) -> MicroImage:
         image = cached()
         if image is not None and not refresh:
             return image
-        package = kernel.packaged()
+        package = distro.packaged()
         if package is not None and (known := _load(_folder(package.release))):
             return known
         try:
@@ -118,35 +119,36 @@ def build(progress: Report, *, refresh: bool = False) -> MicroImage:
             return image
 
 
-def _build(package: kernel.KernelPackage | None, progress: Report) -> MicroImage:
-    busybox = kernel.find_busybox()
+def _build(package: distro.KernelPackage | None, progress: Report) -> MicroImage:
     with tempfile.TemporaryDirectory(prefix=_PARTIAL, dir=_root()) as scratch:
         found = _kernel(package, Path(scratch), progress)
         progress(f"building the micro image with kernel {found.release}")
         build_folder = Path(scratch, "build")
         build_folder.mkdir()
         _write(build_folder / "vmlinuz", found.image.read_bytes())
-        _write(build_folder / "initrd.gz", initramfs.build(found, busybox))
+        _write(
+            build_folder / "initrd.gz", initramfs.build(found, _busybox(Path(scratch), progress))
+        )
         folder = _folder(found.release)
         shutil.rmtree(folder, ignore_errors=True)
         build_folder.rename(folder)
-    for old in _builds()[KEPT_BUILDS:]:
+    for old in _builds("*")[KEPT_BUILDS:]:
         shutil.rmtree(old, ignore_errors=True)
     image = _load(folder)
     assert image is not None
     return image
 
 
-def _kernel(package: kernel.KernelPackage | None, scratch: Path, progress: Report) -> kernel.Kernel:
+def _kernel(package: distro.KernelPackage | None, scratch: Path, progress: Report) -> distro.Kernel:
     """The packaged kernel, which is small and can always be read; else an installed one."""
     failure: VmtuiError | None = None
     if package is not None:
         progress(f"downloading {' and '.join(package.packages)}")
         try:
-            return kernel.fetch(package, scratch)
+            return distro.fetch_kernel(package, scratch)
         except VmtuiError as error:
             failure = error
-    found = kernel.installed()
+    found = distro.installed()
     if found is not None:
         return found
     if failure is not None:
@@ -158,6 +160,14 @@ def _kernel(package: kernel.KernelPackage | None, scratch: Path, progress: Repor
     )
 
 
+def _busybox(scratch: Path, progress: Report) -> Path:
+    busybox = distro.find_busybox()
+    if busybox is None:
+        progress("downloading busybox-static")
+        busybox = distro.fetch_busybox(scratch)
+    return busybox
+
+
 def _root() -> Path:
     return platformdirs.user_cache_path("vmtui") / "micro"
 
@@ -166,9 +176,9 @@ def _folder(release: str) -> Path:
     return _root() / f"{release}-b{BUILDER}"
 
 
-def _builds() -> list[Path]:
-    """The folders of this builder's images, the newest first."""
-    return sorted(_root().glob(f"[!.]*-b{BUILDER}"), key=lambda path: -path.stat().st_mtime_ns)
+def _builds(builder: str = str(BUILDER)) -> list[Path]:
+    """The folders of the images of `builder`, the newest first."""
+    return sorted(_root().glob(f"[!.]*-b{builder}"), key=lambda path: -path.stat().st_mtime_ns)
 
 
 def _load(folder: Path) -> MicroImage | None:

@@ -18,6 +18,8 @@ from vmtui.views import ConnectionStatus, FleetView, VMView
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.history import History
 
+REFUSAL_TIMEOUT_S = 4.0
+
 
 class Check(Protocol):
     """One thing that the doctor looked at."""
@@ -104,6 +106,7 @@ class FleetScreen(Screen[None]):
         super().__init__()
         self.context = context
         self.view = context.fleet.view()
+        self._refused: tuple[str, float] = ("", 0.0)
 
     def show(self, view: FleetView) -> None:
         """Take over `view`."""
@@ -125,15 +128,28 @@ class FleetScreen(Screen[None]):
 
     def refusal(self, action: Action) -> str:
         """Why `action` can't be done now to anything it would be done to; empty: it can."""
-        if action.id == "new":
-            return creating_refusal(self.view)
-        if action.scope is Scope.VIEW:
-            return "" if action.id in self.VIEW_ACTIONS else "That is for the list of VMs."
+        return self.refusals()(action)
+
+    def refusals(self) -> Callable[[Action], str]:
+        """The same for many actions at once."""
         rows = self.targets()
-        if not rows:
-            return action.refusal(None, None)
-        reasons = [action.refusal(r.vm, self.view.connection(r.ref.uri)) for r in rows]
-        return "" if "" in reasons else reasons[0]
+        # A refusal depends on state and connection alone: of a thousand marks few are different.
+        kinds = {(row.ref.uri, row.vm.state): row for row in reversed(rows)}.values()
+        first = rows[0] if rows else None
+
+        def refusal(action: Action) -> str:
+            if action.id == "new":
+                return creating_refusal(self.view)
+            if action.scope is Scope.VIEW:
+                return "" if action.id in self.VIEW_ACTIONS else "That is for the list of VMs."
+            if first is None:
+                return action.refusal(None, None)
+            for row in kinds:
+                if not action.refusal(row.vm, self.view.connection(row.ref.uri)):
+                    return ""
+            return action.refusal(first.vm, self.view.connection(first.ref.uri))
+
+        return refusal
 
     def action_do(self, action_id: str) -> None:
         """Do an action of the table, or say why not."""
@@ -142,8 +158,16 @@ class FleetScreen(Screen[None]):
         action = BY_ID[action_id]
         refusal = self.refusal(action)
         if refusal:
-            self.notify(refusal, severity="warning", markup=False, timeout=4)
+            self._refuse(refusal)
         elif action.scope is Scope.VIEW:
             doing.in_view(self, action)
         else:
             doing.to_vms(self, action, self.targets(), self.hidden_targets())
+
+    def _refuse(self, reason: str) -> None:
+        """Say why not, once while it can still be read."""
+        now_s = self.context.clock.monotonic_s()
+        said, at_s = self._refused
+        if said != reason or now_s - at_s >= REFUSAL_TIMEOUT_S:
+            self._refused = (reason, now_s)
+            self.notify(reason, severity="warning", markup=False, timeout=REFUSAL_TIMEOUT_S)

@@ -16,11 +16,10 @@ from textual.widgets import Button, Static
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked. `names`: all that it is about, where that is more than one."""
+    """What is asked. `groups`: consequences under what they are about, which may be empty."""
 
     title: str
-    names: tuple[str, ...] = ()
-    lines: tuple[str, ...] = ()
+    groups: tuple[tuple[str, tuple[str, ...]], ...] = ()
     yes: str = "yes"
     no: str = "cancel"
 
@@ -28,14 +27,15 @@ class Question:
 class ConfirmScreen(ModalScreen[bool]):
     """Gives True only for a deliberate yes: Cancel has the focus."""
 
-    CSS = """
+    DEFAULT_CSS = """
     ConfirmScreen { align: center middle; }
     ConfirmScreen > Vertical { width: 76; max-width: 94%; height: auto; max-height: 90%;
-        border: round $error; background: $surface; padding: 0 2; }
-    ConfirmScreen #title { text-style: bold; color: $error; margin: 1 0; }
-    ConfirmScreen VerticalScroll { height: auto; max-height: 12; }
-    ConfirmScreen #names { color: $foreground; text-style: bold; margin-bottom: 1; }
-    ConfirmScreen #buttons { height: 1; margin: 1 0; align-horizontal: right; }
+        border: round $error; background: $background; padding: 0 2; }
+    ConfirmScreen #question { text-style: bold; color: $error; margin-bottom: 1; }
+    ConfirmScreen VerticalScroll { height: auto; max-height: 14; scrollbar-size-vertical: 1; }
+    ConfirmScreen .about { text-style: bold; }
+    ConfirmScreen .consequence { padding-left: 2; }
+    ConfirmScreen #buttons { height: 1; margin-top: 1; align-horizontal: right; }
     ConfirmScreen Button { margin-left: 2; min-width: 14; }
     """
 
@@ -53,18 +53,21 @@ class ConfirmScreen(ModalScreen[bool]):
         self._question = question
 
     def compose(self) -> ComposeResult:
-        """Title, names, consequences, buttons."""
+        """Title, consequences, buttons."""
         question = self._question
         with Vertical():
-            yield Static(Content(question.title), id="title")
+            yield Static(Content(question.title), id="question")
             with VerticalScroll(can_focus=False):
-                if question.names:
-                    yield Static(Content(", ".join(question.names)), id="names")
-                for line in question.lines:
-                    yield Static(Content(line))
+                for about, lines in question.groups:
+                    if about:
+                        yield Static(Content(about), classes="about")
+                    for line in lines:
+                        yield Static(Content(line), classes="consequence" if about else "")
             with Horizontal(id="buttons"):
-                yield Button(Content(f"n {question.no}"), id="no", compact=True)
-                yield Button(Content(f"y {question.yes}"), id="yes", variant="error", compact=True)
+                yield Button(Content.assemble(("n", "bold"), f" {question.no}"), id="no")
+                yield Button(
+                    Content.assemble(("y", "bold"), f" {question.yes}"), id="yes", variant="error"
+                )
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

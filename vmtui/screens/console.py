@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from vmtui.backends.base import Console, Consoles
+from vmtui.backends.base import Console, Consoles, Logs
 from vmtui.config import escape_byte
 from vmtui.errors import BusyError, OperationError, VmtuiError
 from vmtui.screens.base import FleetScreen
@@ -19,7 +19,7 @@ async def open_console(screen: FleetScreen, row: VMView) -> None:
         console = await _attached(screen, row.ref, name)
         if console is None:
             return
-        reason = await _hand_over(screen, console, name)
+        reason = await _hand_over(screen, console, name, await _history(screen, row.ref))
     except VmtuiError as error:
         tell_error(screen, error)
         return
@@ -36,7 +36,7 @@ async def _attached(screen: FleetScreen, ref: VMRef, name: str) -> Console | Non
     except BusyError as busy:
         question = Question(
             title=f"Take over the console of {name}?",
-            lines=(str(busy), "Whoever is attached now is detached."),
+            groups=(("", (str(busy), "Whoever is attached now is detached.")),),
             yes="take over",
         )
     if not await screen.app.push_screen_wait(ConfirmScreen(question)):
@@ -44,7 +44,12 @@ async def _attached(screen: FleetScreen, ref: VMRef, name: str) -> Console | Non
     return await backend.console(ref.id, force=True)
 
 
-async def _hand_over(screen: FleetScreen, console: Console, name: str) -> str:
+async def _history(screen: FleetScreen, ref: VMRef) -> bytes:
+    backend = screen.context.fleet.backend(ref)
+    return await backend.console_history(ref.id) if isinstance(backend, Logs) else b""
+
+
+async def _hand_over(screen: FleetScreen, console: Console, name: str, history: bytes) -> str:
     from vmtui import attach  # noqa: PLC0415 (it needs a terminal's modules)
 
     app, context = screen.app, screen.context
@@ -57,7 +62,7 @@ async def _hand_over(screen: FleetScreen, console: Console, name: str) -> str:
         # is written then would fill a queue that nobody empties, and block the loop.
         with app.batch_update(), app.suspend():
             try:
-                reason = await attach.attach(console, name=name, escape=escape)
+                reason = await attach.attach(console, name=name, escape=escape, history=history)
             except BaseException as error:
                 # Past app.suspend() it would leave the terminal without the interface.
                 failure = error

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -22,7 +23,7 @@ from vmtui.images.resolve import resolve
 from vmtui.model import Firmware
 from vmtui.screens.base import Context
 from vmtui.screens.draft import Draft, default_disk, default_memory, described, free_name
-from vmtui.spec import MICRO, Boot, Limits, VMSpec
+from vmtui.spec import MICRO, Boot, Limits, Problem, VMSpec
 from vmtui.units import plain, size
 from vmtui.views import ConnectionStatus, ConnectionView
 from vmtui.widgets.facts import FIRMWARE
@@ -57,8 +58,6 @@ class Wanted:
 class CreateScreen(ModalScreen[Wanted | None]):
     """Fields with defaults, so that a name and Enter are enough."""
 
-    CSS_PATH = "create.tcss"
-
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "cancel", "cancel"),
         Binding("enter", "submit", "create"),
@@ -92,10 +91,11 @@ class CreateScreen(ModalScreen[Wanted | None]):
                         yield Static(Content(LABELS[name]), classes="label")
                         yield widget
                         yield Static("", id=f"note-{name}", classes="note")
+            yield Static("", id="full")
             with Horizontal(id="buttons"):
                 yield Static(Content("Enter creates · Tab next · Esc cancels"), id="keys")
-                yield Button("cancel", id="cancel", compact=True)
-                yield Button("create", id="create", variant="primary", compact=True)
+                yield Button("cancel", id="cancel")
+                yield Button("create", id="create", variant="primary")
 
     def _fields(self) -> dict[str, Widget]:
         self._filled = {
@@ -126,6 +126,10 @@ class CreateScreen(ModalScreen[Wanted | None]):
 
     def on_mount(self) -> None:
         """Show notes and problems from the start."""
+        self._judge()
+
+    def on_descendant_focus(self) -> None:
+        """Tell the focused field's problem in full."""
         self._judge()
 
     # -- what is typed -------------------------------------------------------------------------
@@ -204,6 +208,15 @@ class CreateScreen(ModalScreen[Wanted | None]):
                 note.set_class(bool(found), "problem")
                 text = str(found[0]) if found else notes.get(name, "")
                 note.update(Content(plain(text)))
+        self._tell_in_full(problems)
+
+    def _tell_in_full(self, problems: list[Problem]) -> None:
+        """Beside its field a problem may be cut; there is always room for one in full."""
+        focused = self.focused.id if self.focused else None
+        found = [p for p in problems if p.field == focused] or problems
+        text = plain(str(found[0])) if found else ""
+        room = self.query(".note").first().size.width - 2
+        self.query_one("#full", Static).update(Content(text if cell_len(text) > room else ""))
 
     def _notes(self, draft: Draft, limits: Limits) -> dict[str, str]:
         notes = {"image": described(draft.boot)}

@@ -105,7 +105,8 @@ class Dashboard(LogReader, FleetScreen):
         row = self.table.current
         self.detail.show(row, self.view.connection(row.ref.uri) if row else None)
         self.status.show(self.table.rows)
-        self.actions.show(lambda action: bool(self.refusal(action)))
+        refusal = self.refusals()
+        self.actions.show(lambda action: bool(refusal(action)))
 
     def targets(self) -> list[VMView]:
         """All marked VMs, or the one under the cursor."""
@@ -127,9 +128,9 @@ class Dashboard(LogReader, FleetScreen):
         """Put the cursor on a VM."""
         self.table.point_at(ref)
 
-    def set_notice(self, text: str) -> None:
-        """The one line that the user should know."""
-        self.status.notice = text
+    def set_notice(self, text: str, key: str = "") -> None:
+        """The one line that the user should know, and the key that tells more."""
+        self.status.notice, self.status.notice_key = text, key
         self.status.show(self.table.rows)
 
     # -- what widgets say ----------------------------------------------------------------------

@@ -16,13 +16,13 @@ from textual.widgets import Static
 class Dialog(ModalScreen[None]):
     """For what is read rather than answered."""
 
-    CSS = """
+    DEFAULT_CSS = """
     Dialog { align: center middle; }
-    Dialog > Vertical { width: 100; max-width: 96%; height: auto; max-height: 94%;
-        border: round $primary; background: $surface; padding: 0 2; }
+    Dialog > Vertical { width: 100; max-width: 96%; height: auto; max-height: 98%;
+        border: round $primary; background: $background; padding: 0 2; }
     Dialog #title { text-style: bold; color: $primary; margin-bottom: 1; }
-    Dialog VerticalScroll { height: auto; scrollbar-size-vertical: 1; }
-    Dialog #keys { color: $text-muted; margin-top: 1; }
+    Dialog VerticalScroll { height: auto; max-height: 70vh; scrollbar-size-vertical: 1; }
+    Dialog #keys { color: $foreground 60%; margin-top: 1; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from textual.content import Content
+from collections.abc import Sequence
+
 from textual.widget import Widget
-from textual.widgets import Static
 
 from vmtui.errors import VmtuiError
 from vmtui.screens.base import Check, Context
 from vmtui.screens.dialog import Dialog
 from vmtui.units import plain
+from vmtui.widgets.listing import Listing, Row
 
 
 class DoctorScreen(Dialog):
@@ -24,30 +25,29 @@ class DoctorScreen(Dialog):
 
     def body(self) -> list[Widget]:
         """A word until the checks are there."""
-        return [Static(Content("Looking …"), id="checks")]
+        return [Listing([(("Looking …", "quiet"),)], (20,), id="checks")]
 
     def on_mount(self) -> None:
         """Look in the background."""
         self.run_worker(self._look(), group="doctor")
 
     async def _look(self) -> None:
-        shown = self.query_one("#checks", Static)
+        shown = self.query_one("#checks", Listing)
         try:
             checks = await self._examine()
         except VmtuiError as error:
-            shown.update(Content(str(error)))
+            shown.show([((error.what, "bad"),), ((error.why, "text"),), ((error.hint, "text"),)])
             return
-        shown.update(Content("\n").join(_told(check) for check in checks))
+        shown.show(_told(checks))
 
 
-def _told(check: Check) -> Content:
-    symbol, style = ("✓", "$success") if check.ok else ("✗", "bold $error")
-    parts: list[tuple[str, str] | str] = [
-        (f"{symbol} {plain(check.name):<18} ", style),
-        plain(check.found),
-    ]
-    if not check.ok:
-        for label, text in (("costs", check.costs), ("mend", check.fix)):
-            if text:
-                parts += [(f"\n    {label:<6}", "$text-muted"), plain(text)]
-    return Content.assemble(*parts)
+def _told(checks: Sequence[Check]) -> list[Row]:
+    rows: list[Row] = []
+    for check in checks:
+        symbol, ink = ("✓", "good") if check.ok else ("✗", "bad")
+        rows.append(((f"{symbol} {plain(check.name)}", ink), (plain(check.found), "text")))
+        if not check.ok:
+            for label, text in (("it costs", check.costs), ("it is mended by", check.fix)):
+                if text:
+                    rows.append(((f"  {label}", "quiet"), (plain(text), "text")))
+    return rows

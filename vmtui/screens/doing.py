@@ -98,15 +98,15 @@ def _limited(work: Work, limit: asyncio.Semaphore) -> Work:
 
 
 def _question(action: Action, works: Sequence[tuple[VMView, Prepared]], hidden: int) -> Question:
-    names = [plain(row.vm.name) for row, _ in works]
-    what = names[0] if len(names) == 1 else f"{len(names)} VMs"
+    one = len(works) == 1
+    what = plain(works[0][0].vm.name) if one else f"{len(works)} VMs"
     if hidden:
         what += f" ({hidden} hidden by the filter)"
-    lines = [line for _, prepared in works for line in prepared.consequences]
     return Question(
         title=f"{action.label[:1].upper()}{action.label[1:]} {what}?",
-        names=tuple(names) if len(names) > 1 else (),
-        lines=tuple(lines),
+        groups=tuple(
+            ("" if one else plain(row.vm.name), prepared.consequences) for row, prepared in works
+        ),
         yes=action.label,
     )
 

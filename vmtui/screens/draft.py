@@ -55,7 +55,7 @@ class Draft:
         spec = VMSpec(
             name=self.name.strip(),
             boot=self.boot or MICRO,
-            vcpus=vcpus or 1,
+            vcpus=1 if vcpus is None else vcpus,
             memory_bytes=memory_bytes or default_memory_bytes(MICRO),
             disk_bytes=disk_bytes,
             firmware=self.firmware,
@@ -118,7 +118,7 @@ def described(boot: Boot | None) -> str:
         return "looking …"
     match boot.kind:
         case BootKind.MICRO:
-            return "micro: boots in seconds, or the path of an ISO or disk image, or none"
+            return "or the path of an ISO or disk image, or none"
         case BootKind.NONE:
             return "an empty disk"
         case BootKind.ISO:

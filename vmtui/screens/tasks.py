@@ -119,7 +119,7 @@ class TaskList(Panel, can_focus=True):
 class TasksScreen(ModalScreen[None]):
     """`T`"""
 
-    CSS = """
+    DEFAULT_CSS = """
     TasksScreen { align: center middle; }
     TasksScreen TaskList { width: 96%; max-width: 140; height: 80%; }
     """

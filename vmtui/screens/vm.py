@@ -59,7 +59,8 @@ class VMScreen(LogReader, FleetScreen):
         row = view.row(self._ref)
         self.top_bar.show(view)
         self.detail.show(row, view.connection(self._ref.uri))
-        self.actions.show(lambda action: bool(self.refusal(action)))
+        refusal = self.refusals()
+        self.actions.show(lambda action: bool(refusal(action)))
         if row is not None:
             self._was_there = True
         elif self._was_there and self.is_current:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -73,7 +74,7 @@ class ActionBar(Lines):
         chosen: set[str] = set()
         room = width - 2
         for action in order:
-            needed = length(self._item(action)) + 2
+            needed = cell_len(f"{self._key_of(action)} {action.label}") + 2
             if needed - 2 > room:
                 break
             chosen.add(action.id)

@@ -25,6 +25,12 @@ FACT = 36
 FACT_LOW = 23
 """Cells that a column of facts takes at least; in a low pane more of them are wanted."""
 
+LOG_LEAST = 8
+"""Lines from which the log has its place below the overview of a whole screen."""
+
+GRAPH_LIMIT = 14
+"""Lines of the graph: higher, and it tells no more."""
+
 ROOMY_LINES = 9
 """Lines from which memory has its place below the CPU."""
 
@@ -60,8 +66,8 @@ class Detail(Panel):
 
     @property
     def shows_log(self) -> bool:
-        """Whether the Log tab is chosen."""
-        return TABS[self.tab] == "Log"
+        """Whether the log may be on the screen."""
+        return self._whole or TABS[self.tab] == "Log"
 
     def show(self, row: VMView | None, connection: ConnectionView | None) -> None:
         """Take over a VM."""
@@ -92,9 +98,8 @@ class Detail(Panel):
 
     def scroll_log(self, lines: int) -> None:
         """Scroll back (positive) or towards the end."""
-        if self.shows_log:
-            self._back += lines
-            self.redraw()
+        self._back = max(0, self._back + lines)
+        self.redraw()
 
     # -- border ------------------------------------------------------------------------------
 
@@ -113,7 +118,7 @@ class Detail(Panel):
 
     def corner(self) -> Line:
         """Where in the log one is."""
-        if not (self.shows_log and self._back and self._log):
+        if not (self._back and self._log):
             return []
         return [Segment(f"{self._back} lines below", self.ink.warn)]
 
@@ -140,13 +145,29 @@ class Detail(Panel):
         """The chosen tab."""
         if self._row is None:
             return []
-        if self.shows_log:
+        if TABS[self.tab] == "Log":
             return self._log_lines(width, height)
-        return self._overview(self._row, width, height)
+        if not self._whole:
+            return self._overview(self._row, width, height)
+        upper = self._needed(self._row, width)
+        if height < upper + LOG_LEAST:
+            return self._overview(self._row, width, height)
+        rule: Line = [
+            Segment("── ", self.ink.line),
+            Segment("log", self.ink.quiet),
+            Segment(" " + "─" * max(0, width - 7), self.ink.line),
+        ]
+        lines = [*self._overview(self._row, width, upper), [], rule]
+        return [*lines, *self._log_lines(width, height - len(lines))]
+
+    def _needed(self, row: VMView, width: int) -> int:
+        """The lines that all facts take on the whole screen."""
+        known = facts(row, self._connection, self.ink, self._clock)
+        return max(GRAPH_LIMIT + 4, len(self._fact_lines(known, width - _graph_width(width) - GAP)))
 
     def _log_lines(self, width: int, height: int) -> list[Line]:
         if self._log is None:
-            return [[Segment("reading the log …", self.ink.quiet)]]
+            return [[Segment("Reading …", self.ink.quiet)]]
         if not self._log:
             return [[Segment(self._log_note or "The log is empty.", self.ink.quiet)]]
         if self._wrapped is None or self._wrapped[0] != width:
@@ -160,7 +181,7 @@ class Detail(Panel):
 
     def _overview(self, row: VMView, width: int, height: int) -> list[Line]:
         known = facts(row, self._connection, self.ink, self._clock)
-        graph_width = max(20, min(64, width * 3 // 10))
+        graph_width = _graph_width(width)
         graph = self._graph(row, graph_width, height)
         room = width - graph_width - GAP
         least = FACT if height > 4 else FACT_LOW
@@ -209,7 +230,8 @@ class Detail(Panel):
         below = self._held(row, width) if height >= ROOMY_LINES and moving else []
         history = self._history.of(row.ref) if row.vm.state.active else ()
         colour = ink.quiet if row.stalled else ink.cpu
-        drawn = braille(history, width, height - 1 - len(below)) if history else []
+        rows = min(GRAPH_LIMIT, height - 1 - len(below))
+        drawn = braille(history, width, rows) if history else []
         lines: list[Line] = [head, *([Segment(text, colour)] for text in drawn), *below]
         return lines + [[] for _ in range(height - len(lines))]
 
@@ -220,7 +242,11 @@ class Detail(Panel):
         head: Line = [
             Segment("Memory  ", self.ink.quiet),
             Segment(size(rss), self.ink.strong),
-            Segment(f" of {size(given)} held", self.ink.quiet),
+            Segment(f" of {size(given)} on the host", self.ink.quiet),
         ]
         colour = "faint" if row.stalled else "memory"
         return [[], head, meter(rss / given, width, self.ink, colour)]
+
+
+def _graph_width(width: int) -> int:
+    return max(20, min(64, width * 3 // 10))

@@ -153,8 +153,8 @@ class HostPane(Panel):
         right = [
             Segment("Memory ", ink.quiet),
             *meter(share or 0, bar, ink, "memory"),
-            Segment(fit(size(used), 9, right=True), ink.strong),
-            Segment(f" of {size(total)}", ink.quiet),
+            Segment(fit(size(used), 11, right=True), ink.strong),
+            Segment(f" of {size(total):<8}", ink.quiet),
         ]
         graph = max(0, width - length(left) - length(right) - 3)
         history = braille(self._history.of(connection.uri), graph, 1)[0] if graph > 3 else ""
@@ -205,16 +205,17 @@ class HostPane(Panel):
         active = [row.vm for row in connection.vms if row.vm.state.active]
         vcpus = sum(vm.vcpus for vm in active)
         memory_bytes = sum(vm.memory_bytes for vm in active)
+        running = sum(vm.state is State.RUNNING for vm in active)
         memory_share = memory_bytes / max(1, host.memory_bytes)
         return [
             [
                 Segment("VMs     ", self.ink.quiet),
                 Segment(str(len(connection.vms)), self.ink.strong),
-                Segment(f"  {_counts(connection, width - 14)}", self.ink.quiet),
+                Segment(f"  {running} running", self.ink.good if running else self.ink.quiet),
             ],
             self._promised("vCPUs", str(vcpus), vcpus / max(1, host.cpus), width),
             self._promised("memory", size(memory_bytes), memory_share, width),
-            [],
+            [Segment(_others(connection, width), self.ink.quiet)],
         ]
 
     def _promised(self, what: str, amount: str, ratio: float, width: int) -> Line:
@@ -227,12 +228,12 @@ class HostPane(Panel):
         return line if length(line) <= width else line[:2]
 
 
-def _counts(connection: ConnectionView, room: int) -> str:
-    """How many VMs are in which state, as far as there is room."""
+def _others(connection: ConnectionView, room: int) -> str:
+    """How many VMs are not running but what, as far as there is room."""
     numbers = Counter(row.vm.state for row in connection.vms)
     text = ""
     for state in State:
         more = f"{' · ' if text else ''}{numbers[state]} {state.value}"
-        if numbers[state] and len(text) + len(more) <= room:
+        if state is not State.RUNNING and numbers[state] and len(text) + len(more) <= room:
             text += more
     return text

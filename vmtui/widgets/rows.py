@@ -55,8 +55,9 @@ class Rows:
     @property
     def marked(self) -> list[VMView]:
         """The marked rows, those that the filter hides included."""
+        hidden = self.hidden_marks
         shown = [row for row in self.shown if row.ref in self.marks]
-        return shown + [row for row in self.all if row.ref in self.hidden_marks]
+        return shown + [row for row in self.all if row.ref in hidden] if hidden else shown
 
     @property
     def hidden_marks(self) -> set[VMRef]:
@@ -115,9 +116,7 @@ class Rows:
 
     def _matches(self, row: VMView, words: Sequence[str]) -> bool:
         vm = row.vm
-        text = plain(
-            " ".join([vm.name, vm.state.value, *vm.addresses, self.label(row), vm.image or ""])
-        ).lower()
+        text = plain(" ".join([vm.name, vm.state.value, *vm.addresses, self.label(row)])).lower()
         return all(word in text for word in words)
 
     def _follow(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import on
 from textual.app import ComposeResult
@@ -13,8 +14,11 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input
 
-from vmtui.widgets.lines import Line, Lines, spread
+from vmtui.widgets.lines import Line, Lines, fit, spread
 from vmtui.widgets.rows import Rows
+
+MARKS_WIDTH = 22
+"""Cells at the right that a notice leaves to the marks."""
 
 
 class _Words(Lines):
@@ -77,6 +81,7 @@ class StatusLine(Horizontal):
         self._slash = _Slash(id="slash")
         self._input = FilterInput(select_on_focus=False, compact=True)
         self.notice = ""
+        self.notice_key = ""  # leads to the details
 
     def compose(self) -> ComposeResult:
         """A slash, the input, and words."""
@@ -118,7 +123,7 @@ class StatusLine(Horizontal):
                 Segment("  Esc clears", ink.quiet),
             ]
         elif self.notice and not self.typing:
-            left = [Segment("   ! ", ink.warn), Segment(self.notice, ink.warn)]
+            left = [Segment("   ! ", ink.warn), *self._noticed()]
         right: Line = []
         if rows.filter_text:
             right.append(Segment(f"{len(rows.shown)} of {len(rows.all)} ", ink.quiet))
@@ -128,6 +133,13 @@ class StatusLine(Horizontal):
             right.append(Segment(f" ✓ {len(rows.marks)} marked{note} ", ink.warn))
         self._words.left, self._words.right = left, right
         self._words.redraw()
+
+    def _noticed(self) -> Line:
+        ink = self._words.ink
+        hint = f" – {self.notice_key} for details" if self.notice_key else ""
+        room = max(0, self.size.width - len(hint) - MARKS_WIDTH)
+        text = fit(self.notice, min(room, cell_len(self.notice)))
+        return [Segment(text, ink.warn), Segment(hint, ink.quiet)]
 
 
 class _Slash(Lines):

@@ -103,7 +103,7 @@ class TopBar(Lines):
         if tasks:
             parts.append([Segment(f"{tasks} task{'s' * (tasks > 1)}", ink.note)])
         parts.append([Segment(f"{len(rows)} VM{'s' * (len(rows) != 1)}", ink.text)])
-        parts.append([Segment(f"{running} running", ink.good)])
+        parts.append([Segment(f"{running} running", ink.good if running else ink.quiet)])
         line: Line = []
         for part in parts:
             line += [*([Segment(" · ", ink.quiet)] if line else []), *part]

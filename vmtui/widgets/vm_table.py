@@ -68,6 +68,7 @@ class VMTable(ScrollView, can_focus=True):
         self._strips: dict[int, Strip] = {}
         self._header = Strip([])
         self._several = False
+        self._width = 0  # that everything is laid out for: a scroll bar takes a cell
 
     # -- what it shows -----------------------------------------------------------------------
 
@@ -147,7 +148,7 @@ class VMTable(ScrollView, can_focus=True):
         self.refresh()
 
     def _lay_out(self) -> None:
-        width = self.scrollable_content_region.width
+        width = self._width = self.scrollable_content_region.width
         columns = [c for c in SUMMARY if self._several or c.id != "connection"]
         self._columns = laid_out(columns, max(10, width - GUTTER - 1))
         header = self._header_strip(ink_of(self.app), width)
@@ -185,6 +186,8 @@ class VMTable(ScrollView, can_focus=True):
             self.refresh()
             return
         width, height = self.scrollable_content_region.size
+        if width != self._width:
+            self._lay_out()
         top = self.scroll_offset.y
         visible = range(top, min(len(self.rows.shown), top + max(0, height - 1)))
         fresh = {index: self._row_strip(index, width) for index in visible}
@@ -197,6 +200,8 @@ class VMTable(ScrollView, can_focus=True):
         """The header, a row, or a line of the text for an empty table."""
         ink = ink_of(self.app)
         width = self.scrollable_content_region.width
+        if width != self._width:
+            self._lay_out()
         if not self.rows.shown:
             return self._empty_strip(y, width, ink)
         if y == 0:
@@ -222,6 +227,9 @@ class VMTable(ScrollView, can_focus=True):
         for column, cells in self._columns:
             line += [*column.draw(cell, cells), Segment(" " * GAP)]
         ground = ink.cursor if here else ink.base
+        if ground.reverse:
+            # A terminal's own colours, reversed, would become grounds of all kinds.
+            line = [Segment(s.text) for s in line]
         if row.stalled:
             line = [Segment(s.text, _greyed(s.style, ink)) for s in line]
         return Strip(line).adjust_cell_length(width).apply_style(ground)

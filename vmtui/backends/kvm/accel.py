@@ -6,6 +6,7 @@ import asyncio
 import os
 import platform
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,15 +123,17 @@ async def _try_kvm(key: str, image: micro.MicroImage) -> _Remembered:
         )
         try:
             reached = await _reaches_prompt(process)
+            ended_by_itself = process.stdout is not None and process.stdout.at_eof()
         finally:
-            if process.returncode is None:
+            with suppress(ProcessLookupError):
                 process.kill()
-            ended = await process.wait()
+            await process.wait()
         if reached:
             return _Remembered(key, True, "a guest was seen to boot under KVM")
         said = errors.read_text("utf-8", "replace").strip().splitlines()
-    if said and ended >= 0:
-        return _Remembered(key, False, f"QEMU fails with KVM: {said[-1][:200]}")
+    if ended_by_itself:
+        words = said[0].removeprefix(f"{QEMU}: ")[:200] if said else "it said nothing"
+        return _Remembered(key, False, f"/dev/kvm opens, but QEMU fails with it: {words}")
     return _Remembered(
         key, False, f"/dev/kvm opens, but no guest gets to its prompt in {PROOF_TIMEOUT_S:.0f} s"
     )

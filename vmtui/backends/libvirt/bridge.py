@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import libvirt
 
 from vmtui.backends.libvirt.translate import disconnected, translated
-from vmtui.errors import UnreachableError, VmtuiError
+from vmtui.errors import OperationError, UnreachableError, VmtuiError
 
 T = TypeVar("T")
 
@@ -145,7 +145,7 @@ class Bridge:
         self._workers = Workers(f"libvirt {uri}")
         self._connection: libvirt.virConnect | None = None
         self._callbacks: list[int] = []
-        self._on_lost: Callable[[VmtuiError], None] = lambda _: None
+        self.on_lost: list[Callable[[VmtuiError], None]] = []
         self._closed = False
 
     @property
@@ -155,9 +155,8 @@ class Bridge:
             raise self.lost or UnreachableError(f"{self.uri} is not connected")
         return self._connection
 
-    async def open(self, *, read_only: bool, on_lost: Callable[[VmtuiError], None]) -> None:
+    async def open(self, *, read_only: bool) -> None:
         """Connect. Raises UnreachableError."""
-        self._on_lost = on_lost
         start_event_loop()
         opening = self._workers.submit(self._open, read_only)
         try:
@@ -209,7 +208,8 @@ class Bridge:
             why=why,
             hint="It is tried again by itself; see that the daemon runs.",
         )
-        self._on_lost(self.lost)
+        for callback in tuple(self.on_lost):
+            callback(self.lost)
 
     async def call(
         self,
@@ -218,7 +218,7 @@ class Bridge:
         *args: Any,
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> T:
-        """`function(connection, *args)` in a worker; `what` is what an error says could not be done.
+        """`function(connection, *args)` in a worker; an error says that it can't `what`.
 
         Raises only vmtui's errors. Past the deadline the call is given up, not stopped.
         """
@@ -239,6 +239,8 @@ class Bridge:
             if self.lost is not None:
                 raise self.lost from error
             raise translated(error, what, self.uri) from error
+        except OSError as error:  # a file of this machine that a function reads
+            raise OperationError(f"can't {what}", why=str(error)) from error
 
     def start(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """As `call`, but the raw future: it may raise libvirtError, and has no deadline."""

@@ -12,7 +12,7 @@ import libvirt
 
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.listing import lookup
-from vmtui.backends.libvirt.translate import code, reason
+from vmtui.backends.libvirt.translate import code
 from vmtui.errors import BusyError, StateError, UnreachableError, VmtuiError
 from vmtui.model import VMId
 
@@ -36,8 +36,12 @@ class StreamConsole:
         self._paused = False
         self._changed = asyncio.Event()
         self._ended = False
-        self._reason = ""
-        self.ended_because = ""
+        self._ended_because = ""
+
+    @property
+    def ended_because(self) -> str:
+        """Why `read` gave b""."""
+        return self._ended_because
 
     @classmethod
     async def attach(cls, bridge: Bridge, vm: VMId, name: str, *, force: bool) -> StreamConsole:
@@ -60,19 +64,16 @@ class StreamConsole:
                     hint=f"Take it over with: vmtui console --force {name}",
                 ) from error
             if code(error) == libvirt.VIR_ERR_OPERATION_INVALID:
-                raise StateError(
-                    f"can't attach to the console of {name}", why=error.why
-                ) from error
+                raise StateError(f"can't attach to the console of {name}", why=error.why) from error
             raise
+        bridge.on_lost.append(console._on_lost)
         return console
 
     def _open(self, connection: libvirt.virConnect, force: bool) -> None:
         # A function of a worker.
         domain = lookup(connection, self._vm)
         stream = connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
-        flags = (
-            libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else libvirt.VIR_DOMAIN_CONSOLE_SAFE
-        )
+        flags = libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else libvirt.VIR_DOMAIN_CONSOLE_SAFE
         open_console: Any = domain.openConsole
         open_console(None, stream, flags)
         self._stream = stream
@@ -83,16 +84,16 @@ class StreamConsole:
     def _on_event(self, stream: libvirt.virStream, events: int, _: None) -> None:
         try:
             data: Any = stream.recv(READ_BYTES) if events else b""
-        except libvirt.libvirtError as error:
-            self._bridge.tell(self._on_end, stream, reason(error))
+        except libvirt.libvirtError:
+            self._bridge.tell(self._on_end, stream)
             return
         if data == _NO_DATA:
             if events & _END:
-                self._bridge.tell(self._on_end, stream, "")
+                self._bridge.tell(self._on_end, stream)
         elif data:
             self._bridge.tell(self._on_data, data)
         else:
-            self._bridge.tell(self._on_end, stream, "")
+            self._bridge.tell(self._on_end, stream)
 
     # On the loop.
 
@@ -110,15 +111,18 @@ class StreamConsole:
             self._quietly(lambda _: stream.eventUpdateCallback(events))
 
     def _quietly(self, function: Callable[[libvirt.virConnect], object]) -> None:
-        # Its error would come again by the stream itself; the future's error is never missed.
+        # Nobody waits for it: the stream itself tells of what went wrong.
         with suppress(VmtuiError):
             self._bridge.start(function)
 
-    def _on_end(self, stream: libvirt.virStream, why: str) -> None:
+    def _on_lost(self, _: VmtuiError) -> None:
+        if self._stream is not None:
+            self._on_end(self._stream)
+
+    def _on_end(self, stream: libvirt.virStream) -> None:
         if self._ended:
             return
         self._ended = True
-        self._reason = why
         self._changed.set()
         # A stream that has ended would be reported again and again.
         self._quietly(lambda _: _release(stream, abort=False))
@@ -127,7 +131,8 @@ class StreamConsole:
         """The next bytes; b"" at the end."""
         while not self._chunks:
             if self._ended or self._stream is None:
-                self.ended_because = self.ended_because or await self._why_ended()
+                if not self._ended_because:
+                    self._ended_because = await self._why_ended()
                 return b""
             self._changed.clear()
             await self._changed.wait()
@@ -154,7 +159,7 @@ class StreamConsole:
             return "the VM is gone"
         if not active:
             return "the VM is off"
-        return self._reason or "the console was taken over by another client"
+        return "another client took the console over"
 
     async def write(self, data: bytes) -> None:
         """Send all of `data`; what an ended console can't take is dropped, `read` tells the end."""
@@ -180,6 +185,8 @@ class StreamConsole:
         """Detach. Idempotent."""
         stream, self._stream = self._stream, None
         self._changed.set()
+        if self._on_lost in self._bridge.on_lost:
+            self._bridge.on_lost.remove(self._on_lost)
         if stream is None or self._ended:
             return
         with suppress(VmtuiError):

@@ -67,9 +67,7 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
         nics=tuple(_nic(element) for element in root.iterfind("devices/interface")),
         image=_image(root),
         description=_words(root, "description") or _words(root, "title"),
-        has_console=any(
-            root.find(f"devices/{kind}") is not None for kind in ("console", "serial")
-        ),
+        has_console=any(root.find(f"devices/{kind}") is not None for kind in ("console", "serial")),
     )
     return Definition(
         vm,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import libvirt
 
@@ -51,6 +51,12 @@ def attempt(function: Callable[[], T], otherwise: T) -> T:
         return otherwise
 
 
+def attempt_all(function: Callable[[], Iterable[T] | None]) -> list[T]:
+    """As `attempt`, for lists."""
+    empty: list[T] = []
+    return list(attempt(lambda: list(function() or ()), empty))
+
+
 def lookup(connection: libvirt.virConnect, vm: VMId) -> libvirt.virDomain:
     """The domain of that id."""
     return connection.lookupByUUIDString(vm)
@@ -90,7 +96,7 @@ def list_all(connection: libvirt.virConnect) -> list[Seen]:
 
 
 def _ids(connection: libvirt.virConnect, flags: int) -> set[VMId]:
-    return {vm_id(domain) for domain in attempt(lambda: connection.listAllDomains(flags), [])}
+    return {vm_id(domain) for domain in attempt_all(lambda: connection.listAllDomains(flags))}
 
 
 def _states(connection: libvirt.virConnect) -> list[tuple[libvirt.virDomain, int]]:
@@ -146,9 +152,8 @@ def leases(connection: libvirt.virConnect) -> dict[str, tuple[str, ...]]:
     """MAC to addresses, from every active network of libvirt's own."""
     found: dict[str, tuple[str, ...]] = {}
     active = libvirt.VIR_CONNECT_LIST_NETWORKS_ACTIVE
-    for network in attempt(lambda: connection.listAllNetworks(active), []):
-        answer: Any = attempt(network.DHCPLeases, [])
-        for lease in answer or ():
+    for network in attempt_all(lambda: connection.listAllNetworks(active)):
+        for lease in attempt_all(lambda network=network: cast(Any, network.DHCPLeases())):  # type: ignore[misc]
             mac, address = lease.get("mac"), lease.get("ipaddr")
             if mac and address:
                 found[mac.lower()] = (*found.get(mac.lower(), ()), str(address))

@@ -47,8 +47,19 @@ class Places:
         )
 
     def console_log(self, name: str) -> str | None:
-        """The file that keeps what a VM's console prints."""
-        return str(self.logs / f"{name}-console.log") if self.logs else None
+        """The file that keeps what a VM's console prints, for a daemon of this machine."""
+        return str(self.logs / f"{name}-console.log") if self.local and self.logs else None
+
+    def can_log(self) -> bool:
+        """Whether libvirt can write there. A session's folder it makes only once a VM has run."""
+        if not self.local or self.logs is None:
+            return False
+        try:
+            if self.session:
+                self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError:
+            return False
+        return True
 
 
 def started_at_s(places: Places, name: str, uuid: str) -> float | None:
@@ -82,7 +93,5 @@ def last_words(places: Places, name: str) -> str:
         return ""
     # libvirt writes QEMU's command line, which ends like this, and notes of its own around it.
     lines = text.rpartition("-msg timestamp=on")[2].splitlines()
-    said = [
-        line for line in lines if line and "char device redirected" not in line
-    ]
+    said = [line for line in lines if line and "char device redirected" not in line]
     return "\n".join(said[-LOG_LINES:])

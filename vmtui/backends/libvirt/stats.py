@@ -1,4 +1,4 @@
-"""Counters of domains: in slices, each with a deadline, so that one QEMU that hangs costs no other."""
+"""Counters of domains: in slices with deadlines, so that a QEMU that hangs costs no other."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Sampler:
         self._bulk = True  # the driver has bulk statistics of more than the state
         self._flags = getattr(libvirt, "VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT", 0)
         self._first = True
-        self._stuck: dict[asyncio.Future[Records], tuple[frozenset[VMId], float]] = {}
+        self._stuck: dict[asyncio.Future[Records], frozenset[VMId]] = {}
         self._suspects: dict[VMId, float] = {}
         self._partial_since: dict[VMId, float] = {}
         self._complete: set[VMId] = set()  # gave all fields at least once
@@ -54,14 +54,12 @@ class Sampler:
         now = time.monotonic()
         self._suspects = {v: until for v, until in self._suspects.items() if until > now}
         self._settle()
-        held = {vm for members, _ in self._stuck.values() for vm in members if len(members) == 1}
+        held = {vm for members in self._stuck.values() for vm in members if len(members) == 1}
         healthy = [vm for vm in domains if vm not in self._suspects and vm not in held]
         alone = [vm for vm in domains if vm in self._suspects and vm not in held]
         deadline_s = FIRST_DEADLINE_S if self._first else DEADLINE_S
         slices = [tuple(healthy[i : i + SLICE]) for i in range(0, len(healthy), SLICE)]
-        records, missed = await self._read(
-            domains, [*slices, *((vm,) for vm in alone)], deadline_s
-        )
+        records, missed = await self._read(domains, [*slices, *((vm,) for vm in alone)], deadline_s)
         again = [vm for vm in missed if vm not in self._suspects]
         if again:
             # One of the slice hangs: each by itself now, and for a while.
@@ -90,7 +88,10 @@ class Sampler:
         records: Records = {}
         missed: set[VMId] = set()
         answers = await asyncio.gather(
-            *(self._read_group([domains[vm] for vm in group], group, deadline_s) for group in groups)
+            *(
+                self._read_group([domains[vm] for vm in group], group, deadline_s)
+                for group in groups
+            )
         )
         for group, answer in zip(groups, answers, strict=True):
             if answer is None:
@@ -117,46 +118,38 @@ class Sampler:
         try:
             records = future.result()
         except libvirt.libvirtError as error:
-            if is_lost(error):
-                raise self._bridge.lost or translated(
-                    error, "read statistics", self._bridge.uri
-                ) from error
-            if not bulk:
-                return {}
-            if code(error) == libvirt.VIR_ERR_NO_DOMAIN:  # one of them has gone meanwhile
-                return await self._fall_back(domains, group, deadline_s, bulk=True)
-            if code(error) not in _UNKNOWN:
-                return {}
-            if self._flags:
-                self._flags = 0
-            else:
-                self._bulk = False
-            return await self._fall_back(domains, group, deadline_s, bulk=self._bulk)
+            self._raise_if_lost(error)
+            return await self._without(error, domains, group, deadline_s) if bulk else {}
         if bulk and records and not any("cpu.time" in record[2] for record in records.values()):
             self._bulk = False
-            return await self._fall_back(domains, group, deadline_s, bulk=False)
+            return await self._read_group(domains, group, deadline_s)
         return records
 
-    async def _fall_back(
+    def _raise_if_lost(self, error: libvirt.libvirtError) -> None:
+        if is_lost(error):
+            lost = translated(error, "read statistics", self._bridge.uri)
+            raise self._bridge.lost or lost from error
+
+    async def _without(
         self,
+        error: libvirt.libvirtError,
         domains: list[libvirt.virDomain],
         group: tuple[VMId, ...],
         deadline_s: float,
-        *,
-        bulk: bool,
     ) -> Records | None:
-        if bulk and len(group) == 1:
-            return {} if self._flags == 0 else await self._read_group(domains, group, deadline_s)
-        if not bulk:
+        """Try again without what the driver refused, or the domain that has gone."""
+        if code(error) in _UNKNOWN:
+            self._bulk = self._bulk and self._flags != 0
+            self._flags = 0
             return await self._read_group(domains, group, deadline_s)
         found: Records = {}
-        for domain, vm in zip(domains, group, strict=True):
+        for domain, vm in zip(domains, group, strict=True) if len(group) > 1 else ():
             found |= await self._read_group([domain], (vm,), deadline_s) or {}
         return found
 
     def _give_up(self, future: asyncio.Future[Records], group: tuple[VMId, ...]) -> None:
         self._bridge.give_up(future)
-        self._stuck[future] = (frozenset(group), time.monotonic())
+        self._stuck[future] = frozenset(group)
 
     def _judged(
         self, vm: VMId, run: int, at_s: float, record: dict[str, Any]
@@ -165,11 +158,11 @@ class Sampler:
         if rss is not None:
             self._complete.add(vm)
             self._partial_since.pop(vm, None)
-        elif vm in self._complete:
+        else:
             # A record without what needs QEMU: something holds it. Only for a moment is that fine.
             since_s = self._partial_since.setdefault(vm, at_s)
-            held = any(vm in members for members, _ in self._stuck.values())
-            if held or at_s - since_s > PARTIAL_LIMIT_S:
+            late = vm in self._complete and at_s - since_s > PARTIAL_LIMIT_S
+            if late or any(vm in members for members in self._stuck.values()):
                 return Stalled("QEMU does not answer, or a long operation holds it")
         return Counters(
             at_s=at_s,
@@ -184,9 +177,7 @@ def _kib(value: int | None) -> int | None:
     return None if value is None else value * KIB
 
 
-def _bulk(
-    connection: libvirt.virConnect, domains: list[libvirt.virDomain], flags: int
-) -> Records:
+def _bulk(connection: libvirt.virConnect, domains: list[libvirt.virDomain], flags: int) -> Records:
     records = connection.domainListGetStats(domains, _GROUPS, flags)
     at_s = time.monotonic()
     return {

@@ -26,24 +26,25 @@ _LOST_CODES = frozenset(
 )
 _TRANSPORT_CODES = frozenset({libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_INTERNAL_ERROR})
 _TRANSPORT_DOMAINS = frozenset({libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE})
-_BUSY_CODES = frozenset({libvirt.VIR_ERR_OPERATION_TIMEOUT, libvirt.VIR_ERR_RESOURCE_BUSY})
-_UNSUPPORTED_CODES = frozenset(
-    {
-        libvirt.VIR_ERR_NO_SUPPORT,
-        libvirt.VIR_ERR_OPERATION_UNSUPPORTED,
-        libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
-    }
-)
-_INPUT_CODES = frozenset(
-    {
-        libvirt.VIR_ERR_CONFIG_UNSUPPORTED,
-        libvirt.VIR_ERR_XML_ERROR,
-        libvirt.VIR_ERR_XML_DETAIL,
-        libvirt.VIR_ERR_XML_INVALID_SCHEMA,
-        libvirt.VIR_ERR_DOM_EXIST,
-        libvirt.VIR_ERR_STORAGE_VOL_EXIST,
-    }
-)
+_DENIED = "Your user may not do that on this connection."
+_BUSY = "Another operation on it is under way; try again after it."
+_KINDS: dict[int, tuple[type[VmtuiError], str]] = {
+    libvirt.VIR_ERR_NO_DOMAIN: (NoSuchVMError, ""),
+    libvirt.VIR_ERR_OPERATION_INVALID: (StateError, ""),
+    libvirt.VIR_ERR_OPERATION_TIMEOUT: (BusyError, _BUSY),
+    libvirt.VIR_ERR_RESOURCE_BUSY: (BusyError, _BUSY),
+    libvirt.VIR_ERR_OPERATION_DENIED: (RefusedError, _DENIED),
+    libvirt.VIR_ERR_ACCESS_DENIED: (RefusedError, _DENIED),
+    libvirt.VIR_ERR_NO_SUPPORT: (UnsupportedError, ""),
+    libvirt.VIR_ERR_OPERATION_UNSUPPORTED: (UnsupportedError, ""),
+    libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED: (UnsupportedError, ""),
+    libvirt.VIR_ERR_CONFIG_UNSUPPORTED: (InputError, ""),
+    libvirt.VIR_ERR_XML_ERROR: (InputError, ""),
+    libvirt.VIR_ERR_XML_DETAIL: (InputError, ""),
+    libvirt.VIR_ERR_XML_INVALID_SCHEMA: (InputError, ""),
+    libvirt.VIR_ERR_DOM_EXIST: (InputError, ""),
+    libvirt.VIR_ERR_STORAGE_VOL_EXIST: (InputError, ""),
+}
 
 
 def is_lost(error: libvirt.libvirtError) -> bool:
@@ -73,26 +74,12 @@ def translated(error: libvirt.libvirtError, what: str, uri: str) -> VmtuiError:
     """The error to raise instead, for someone who wanted to `what`."""
     number = error.get_error_code()
     why = reason(error)
-    said = f"can't {what}"
-    if number == libvirt.VIR_ERR_NO_DOMAIN:
-        return NoSuchVMError(said, why="there is no such VM (any more)")
     if is_lost(error):
         return UnreachableError(f"the connection to {uri} is lost", why=why)
-    if number == libvirt.VIR_ERR_OPERATION_INVALID:
-        return StateError(said, why=why)
-    if number in _BUSY_CODES:
-        return BusyError(
-            said, why=why, hint="Another operation on it is under way; try again after it."
-        )
-    if number in (libvirt.VIR_ERR_OPERATION_DENIED, libvirt.VIR_ERR_ACCESS_DENIED):
-        return RefusedError(said, why=why, hint="Your user may not do that on this connection.")
-    if number in _UNSUPPORTED_CODES:
-        return UnsupportedError(said, why=why)
-    if number in _INPUT_CODES:
-        return InputError(said, why=why)
     if number in (libvirt.VIR_ERR_AUTH_FAILED, libvirt.VIR_ERR_AUTH_CANCELLED):
         return disconnected(error, uri)
-    return OperationError(said, why=why)
+    kind, hint = _KINDS.get(number or 0, (OperationError, ""))
+    return kind(f"can't {what}", why=why, hint=hint)
 
 
 def disconnected(error: libvirt.libvirtError, uri: str) -> VmtuiError:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,9 @@ QUERY_TIMEOUT_S = 30.0
 # Small kernels for virtual machines; each is a package that only depends on the newest of its kind.
 _META_PACKAGES = ("linux-image-cloud-amd64", "linux-image-virtual", "linux-image-kvm")
 _DEPENDS = re.compile(r"^\s*Depends: (linux-(?:image|modules)-(\d\S+))$", re.MULTILINE)
+
+_ELF64_MAGIC = b"\x7fELF\x02"
+_PT_INTERP = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +42,17 @@ class KernelPackage:
 
 def packaged() -> KernelPackage | None:
     """The newest cloud kernel that apt knows of, from its own lists (no network)."""
-    if not all(map(shutil.which, ("apt-cache", "apt-get", "dpkg-deb"))):
+    if not _has_apt():
         return None
     for meta in _META_PACKAGES:
         for image, release in _depends(meta):
             modules = [name for name, of in _depends(image) if of == release]
             return KernelPackage(release, (image, *modules))
     return None
+
+
+def _has_apt() -> bool:
+    return all(map(shutil.which, ("apt-cache", "apt-get", "dpkg-deb")))
 
 
 def _depends(package: str) -> list[tuple[str, str]]:
@@ -60,11 +68,9 @@ def _depends(package: str) -> list[tuple[str, str]]:
     return [(name, release) for name, release in _DEPENDS.findall(answer.stdout)]
 
 
-def fetch(package: KernelPackage, folder: Path) -> Kernel:
-    """Download `package` into `folder` and unpack it there; nothing is installed in the system."""
-    _run(["apt-get", "download", *package.packages], folder)
-    for archive in sorted(folder.glob("*.deb")):
-        _run(["dpkg-deb", "-x", archive.name, "."], folder)
+def fetch_kernel(package: KernelPackage, folder: Path) -> Kernel:
+    """Download `package` into `folder`, and find its kernel there."""
+    _fetch(package.packages, folder)
     modules = next(
         (path for path in _module_folders(folder, package.release) if path.is_dir()), None
     )
@@ -75,6 +81,14 @@ def fetch(package: KernelPackage, folder: Path) -> Kernel:
             why=f"neither boot/{image.name} nor its modules are in it",
         )
     return Kernel(package.release, image, modules)
+
+
+def _fetch(packages: Sequence[str], folder: Path) -> None:
+    """Download `packages` and unpack them in `folder`; nothing is installed in the system."""
+    _run(["apt-get", "download", *packages], folder)
+    for archive in sorted(folder.glob("*.deb")):
+        _run(["dpkg-deb", "-x", archive.name, "."], folder)
+        archive.unlink()
 
 
 def _run(argv: list[str], folder: Path) -> None:
@@ -119,11 +133,29 @@ def _module_folders(root: Path, release: str) -> tuple[Path, Path]:
     return root / "usr/lib/modules" / release, root / "lib/modules" / release
 
 
-def find_busybox() -> Path:
-    """The statically linked busybox of this system."""
+def find_busybox() -> Path | None:
+    """The busybox of this system, if it can run where there are no libraries."""
     path = shutil.which("busybox", path=f"{os.environ.get('PATH', '')}:/bin:/usr/sbin:/sbin")
-    if path is None:
+    return Path(path) if path and is_static(Path(path).read_bytes()) else None
+
+
+def fetch_busybox(folder: Path) -> Path:
+    """Download the static busybox into `folder`."""
+    if not _has_apt():
         raise MissingError(
-            "busybox is not installed", hint="Install busybox-static (Debian, Ubuntu) or busybox."
+            "there is no statically linked busybox here, which the micro image is made of",
+            hint="Install busybox-static, or the package busybox where that is a static one.",
         )
-    return Path(path)
+    _fetch(["busybox-static"], folder)
+    return next(path for path in folder.rglob("busybox") if path.parent.name == "bin")
+
+
+def is_static(program: bytes) -> bool:
+    """Whether `program` is a 64-bit ELF file that asks for no dynamic linker."""
+    if program[:5] != _ELF64_MAGIC:
+        return False
+    offset = int.from_bytes(program[32:40], "little")
+    size = int.from_bytes(program[54:56], "little")
+    count = int.from_bytes(program[56:58], "little")
+    headers = (program[offset + size * index :][:4] for index in range(count))
+    return all(int.from_bytes(kind, "little") != _PT_INTERP for kind in headers)

@@ -1,0 +1,106 @@
+"""What all tests share: asyncio's debug mode, forced TCG, and real libvirt daemons of our own."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import re
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:  # libvirt-python is optional: without it only the tests that need it are skipped
+    from tests.contract.daemon import PrivateLibvirtd, SystemLibvirtd
+
+T = TypeVar("T", bound="PrivateLibvirtd")
+
+# QEMU runs under TCG everywhere: "KVM is there" does not mean that guests boot under it.
+os.environ["VMTUI_ACCEL"] = "tcg"
+
+STALL_LIMIT_S = 0.05
+BUSY_MACHINE_STALL_LIMIT_S = 0.5
+"""Beside real guests a callback also waits for its turn on a CPU."""
+
+_STALL = re.compile(r"Executing (.*) took ([\d.]+) seconds")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every event loop runs in debug mode: what is not done from its thread raises."""
+    config.option.asyncio_debug = True
+
+
+class StallWatch(logging.Handler):
+    """Collects what asyncio says about callbacks that held the loop up."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.stalls: list[tuple[float, str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        found = _STALL.search(record.getMessage())
+        if found:
+            self.stalls.append((float(found[2]), found[1]))
+
+
+@pytest.fixture
+def stall_limit_s(request: pytest.FixtureRequest) -> float:
+    """How long one callback may hold the event loop."""
+    slow = request.node.get_closest_marker("slow") is not None
+    return BUSY_MACHINE_STALL_LIMIT_S if slow else STALL_LIMIT_S
+
+
+@pytest.fixture
+async def no_stalls(stall_limit_s: float) -> AsyncIterator[None]:
+    """Fails the test if anything held the event loop up."""
+    loop = asyncio.get_running_loop()
+    assert loop.get_debug()
+    loop.slow_callback_duration = stall_limit_s
+    watch = StallWatch()
+    logger = logging.getLogger("asyncio")
+    logger.addHandler(watch)
+    try:
+        yield
+    finally:
+        logger.removeHandler(watch)
+    assert not watch.stalls, f"the event loop was held up: {watch.stalls}"
+
+
+@pytest.fixture(scope="session")
+def libvirtd() -> Iterator[PrivateLibvirtd]:
+    """A real libvirtd in session mode, with folders and sockets of its own; VMs are removed."""
+    pytest.importorskip("libvirt")
+    from tests.contract.daemon import PrivateLibvirtd
+
+    yield from _private(PrivateLibvirtd)
+
+
+@pytest.fixture
+def mortal_libvirtd() -> Iterator[PrivateLibvirtd]:
+    """As `libvirtd`, for one test that may kill it."""
+    pytest.importorskip("libvirt")
+    from tests.contract.daemon import PrivateLibvirtd
+
+    yield from _private(PrivateLibvirtd)
+
+
+@pytest.fixture(scope="session")
+def system_libvirtd() -> Iterator[SystemLibvirtd]:
+    """A real privileged libvirtd in a mount namespace of its own (`qemu:///system`)."""
+    pytest.importorskip("libvirt")
+    from tests.contract.daemon import SystemLibvirtd
+
+    yield from _private(SystemLibvirtd)
+
+
+def _private(kind: type[T]) -> Iterator[T]:
+    missing = kind.missing()
+    if missing:
+        pytest.skip(missing)
+    daemon = kind()
+    try:
+        daemon.start()
+        yield daemon
+    finally:
+        daemon.stop()

@@ -1,0 +1,121 @@
+"""The cases, each as a fixture, and a backend of the case that is asked for."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.contract.cases import CASES, BackendCase, wiped
+from vmtui.backends.base import Backend
+from vmtui.backends.demo import DemoBackend
+from vmtui.images import micro
+from vmtui.spec import BLANK, MICRO, VMSpec
+from vmtui.units import MIB
+
+if TYPE_CHECKING:
+    from tests.contract.daemon import PrivateLibvirtd, SystemLibvirtd
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def name() -> str:
+    """A VM's name that nobody else uses."""
+    return f"contract-{next(_numbers)}"
+
+
+@pytest.fixture(params=CASES)
+def case(request: pytest.FixtureRequest) -> BackendCase:
+    """Each backend in turn."""
+    found: BackendCase = request.getfixturevalue(f"{request.param}_case")
+    return found
+
+
+@pytest.fixture
+async def backend(case: BackendCase) -> AsyncIterator[Backend]:
+    """Open; what the test leaves is removed."""
+    opened = case.connect(False)
+    await opened.open()
+    before = {vm.id for vm in await opened.vms()}
+    try:
+        yield opened
+    finally:
+        await opened.close()
+        await opened.open()
+        for vm in await opened.vms():
+            if vm.id not in before:
+                await wiped(opened, vm.id)
+        await opened.close()
+
+
+def blank(name: str) -> VMSpec:
+    """A VM with an empty disk, for what runs no guest."""
+    return VMSpec(name, boot=BLANK, disk_bytes=8 * MIB)
+
+
+def micro_with_disk(name: str) -> VMSpec:
+    """The micro image with a disk of its own."""
+    return VMSpec(name, boot=MICRO, memory_bytes=160 * MIB, disk_bytes=8 * MIB)
+
+
+@pytest.fixture
+def demo_case() -> BackendCase:
+    """The fleet in memory. Each client has its own; a read-only one has the same cast."""
+    return BackendCase(
+        lambda read_only: DemoBackend("demo:", read_only=read_only), blank, shares_vms=False
+    )
+
+
+@pytest.fixture
+def test_driver_case() -> BackendCase:
+    """libvirt's driver for tests: all in this process."""
+    pytest.importorskip("libvirt")
+    from vmtui.backends.libvirt.backend import LibvirtBackend
+
+    return BackendCase(
+        lambda read_only: LibvirtBackend("test:///default", read_only=read_only), blank
+    )
+
+
+@pytest.fixture(scope="session")
+def micro_image() -> None:
+    """The micro image is built before a test's clock runs."""
+    asyncio.run(micro.ensure())
+
+
+def _daemon_case(daemon: PrivateLibvirtd) -> BackendCase:
+    from vmtui.backends.libvirt.backend import LibvirtBackend
+
+    def paths_left() -> set[str]:
+        return {
+            str(path)
+            for folder in (daemon.images, daemon.places.logs)
+            if folder is not None and folder.exists()
+            for path in folder.iterdir()
+            # Kernels are shared; QEMU's log is libvirt's own record and stays.
+            if (not path.name.startswith("vmtui-micro-") and "-console" in path.name)
+            or path.suffix == ".qcow2"
+        }
+
+    return BackendCase(
+        lambda read_only: LibvirtBackend(daemon.uri, read_only=read_only, places=daemon.places),
+        micro_with_disk,
+        has_real_guest=True,
+        paths_left=paths_left,
+    )
+
+
+@pytest.fixture
+def session_case(libvirtd: PrivateLibvirtd, micro_image: None) -> BackendCase:
+    """`qemu:///session` with real QEMU."""
+    return _daemon_case(libvirtd)
+
+
+@pytest.fixture
+def system_case(system_libvirtd: SystemLibvirtd, micro_image: None) -> BackendCase:
+    """`qemu:///system` with real QEMU."""
+    return _daemon_case(system_libvirtd)

@@ -1,0 +1,213 @@
+"""A libvirtd of one's own: private folders, private sockets, ended by its own pid."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import libvirt
+import psutil
+
+from vmtui.backends.libvirt.places import Places
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 10.0
+
+
+class PrivateLibvirtd:
+    """libvirtd in session mode. Its paths are short: a socket's path has 107 bytes."""
+
+    def __init__(self) -> None:
+        self.root = Path(tempfile.mkdtemp(prefix="vl-", dir="/tmp"))
+        self._folders = {
+            "XDG_RUNTIME_DIR": self.root / "r",
+            "XDG_CONFIG_HOME": self.root / "c",
+            "XDG_DATA_HOME": self.root / "d",
+            "XDG_CACHE_HOME": self.root / "k",
+        }
+        for folder in self._folders.values():
+            folder.mkdir(mode=0o700)
+        self.run = self.root / "r/libvirt"
+        self.socket = self.run / "libvirt-sock"
+        self.uri = f"qemu+unix:///session?socket={self.socket}"
+        self.images = self.root / "d/libvirt/images"
+        self._daemon: subprocess.Popen[bytes] | None = None
+
+    @property
+    def places(self) -> Places:
+        """What a client in the daemon's own environment would find."""
+        environment = {name: str(path) for name, path in self._folders.items()}
+        return Places.of(self.uri, environment)
+
+    @staticmethod
+    def missing() -> str:
+        """Why there can be none here; empty: there can."""
+        programs = ["libvirtd", "virtlogd", "qemu-system-x86_64"]
+        if os.geteuid() == 0:
+            programs.append("unshare")
+        absent = [program for program in programs if _which(program) is None]
+        return f"{', '.join(absent)} not installed" if absent else ""
+
+    def _command(self) -> list[str]:
+        # Root's libvirtd is the system one; a user namespace makes it that of a user.
+        wrapper = (
+            ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+            if os.geteuid() == 0
+            else []
+        )
+        return [*wrapper, str(_which("libvirtd"))]
+
+    def _environment(self) -> dict[str, str]:
+        return dict(os.environ) | {name: str(path) for name, path in self._folders.items()}
+
+    def start(self) -> None:
+        """Run it until it answers."""
+        with (self.root / "libvirtd.out").open("ab") as output:
+            self._daemon = subprocess.Popen(
+                self._command(),
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        self._wait_until_it_answers()
+
+    def _wait_until_it_answers(self) -> None:
+        deadline_s = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline_s:
+            assert self._daemon is not None
+            if self._daemon.poll() is not None:
+                break
+            if self.socket.exists():
+                with contextlib.suppress(libvirt.libvirtError):
+                    libvirt.open(self.uri).close()
+                    return
+            time.sleep(0.02)
+        words = (self.root / "libvirtd.out").read_text(errors="replace")[-1500:]
+        raise RuntimeError(f"libvirtd did not start: {words}")
+
+    def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
+        """End the daemon alone: VMs go on."""
+        if self._daemon is not None:
+            self._daemon.send_signal(number)
+            self._daemon.wait(STOP_TIMEOUT_S)
+            self._daemon = None
+
+    def connect(self) -> libvirt.virConnect:
+        """A client of its own, as another program would be."""
+        return libvirt.open(self.uri)
+
+    @contextlib.contextmanager
+    def client(self) -> Iterator[libvirt.virConnect]:
+        """As `connect`, closed at the end."""
+        connection = self.connect()
+        try:
+            yield connection
+        finally:
+            connection.close()
+
+    def qemu_pid(self, name: str) -> int:
+        """The process of a running VM."""
+        return int((self.run / f"qemu/run/{name}.pid").read_text("ascii"))
+
+    def clear(self) -> None:
+        """Remove all VMs; the daemon goes on."""
+        with self.client() as connection:
+            for domain in connection.listAllDomains():
+                with contextlib.suppress(libvirt.libvirtError):
+                    domain.destroy()
+                with contextlib.suppress(libvirt.libvirtError):
+                    domain.undefineFlags(
+                        libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+                        | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+                        | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+                    )
+
+    def stop(self) -> None:
+        """End it, the VMs, and all that it started; remove its folders."""
+        for process in self._children():
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(signal.SIGKILL)
+        self.kill(signal.SIGTERM) if self._daemon else None
+        for process in self._children():
+            with contextlib.suppress(psutil.Error):
+                process.send_signal(signal.SIGKILL)
+                process.wait(STOP_TIMEOUT_S)
+        shutil.rmtree(self.root, ignore_errors=True)
+
+    def _children(self) -> list[psutil.Process]:
+        """QEMU, swtpm and virtlogd, each by its pid file and only if it is of this place."""
+        found = []
+        for path in self.root.rglob("*.pid"):
+            try:
+                process = psutil.Process(int(path.read_text("ascii")))
+                mine = process.environ().get("XDG_RUNTIME_DIR") == str(self.root / "r")
+            except (OSError, ValueError, psutil.Error):
+                continue
+            if mine and (self._daemon is None or process.pid != self._daemon.pid):
+                found.append(process)
+        return found
+
+
+# What a system libvirtd writes to, and the private folder that is bound over it.
+_BOUND = {
+    "/run": "run",
+    "/var/lib/libvirt": "lib",
+    "/var/log/libvirt": "log",
+    "/var/cache/libvirt": "cache",
+    "/etc/libvirt": "etc",
+}
+
+
+class SystemLibvirtd(PrivateLibvirtd):
+    """libvirtd as root's, in a mount namespace where all its folders are private ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run = self.root / "run/libvirt"
+        self.socket = self.run / "libvirt-sock"
+        self.uri = f"qemu+unix:///system?socket={self.socket}"
+        self.images = self.root / "lib/images"
+
+    @property
+    def places(self) -> Places:
+        """Where its files are seen from outside; paths given to it are those inside."""
+        return Places(
+            local=True,
+            session=False,
+            images=Path("/var/lib/libvirt/images"),
+            logs=self.root / "log/qemu",
+            run=self.run / "qemu",
+        )
+
+    @staticmethod
+    def missing() -> str:
+        """Only root makes mount namespaces that a privileged libvirtd is content with."""
+        return PrivateLibvirtd.missing() if os.geteuid() == 0 else "needs root"
+
+    def _command(self) -> list[str]:
+        shutil.copytree("/etc/libvirt", self.root / "etc")
+        steps = []
+        for target, folder in _BOUND.items():
+            (self.root / folder).mkdir(exist_ok=True)
+            steps.append(f"mount --bind {self.root / folder} {target}")
+        steps += [f"{_which('virtlogd')} -d", f"exec {_which('libvirtd')}"]
+        self.root.chmod(0o711)
+        return ["unshare", "--mount", "--propagation=private", "sh", "-ec", "; ".join(steps)]
+
+    def qemu_pid(self, name: str) -> int:
+        """The process of a running VM."""
+        return int((self.run / f"qemu/{name}.pid").read_text("ascii"))
+
+
+def _which(program: str) -> str | None:
+    # Daemons are in sbin, which is not on every user's path.
+    return shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")

@@ -1,0 +1,1 @@
+"""Tests of the interface, on the demo backend."""

@@ -1,0 +1,425 @@
+"""Actions: refusals, confirmations, bulk with partial failure, tasks, console, creation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from textual.widgets import Button, Input, Static
+
+from tests.tui.support import (
+    Slow,
+    Stubborn,
+    WithConsoles,
+    names,
+    point,
+    press,
+    running,
+    said,
+    shown,
+    state_of,
+    until,
+    whole,
+)
+from vmtui import attach
+from vmtui.app import VmtuiApp
+from vmtui.backends.base import Console
+from vmtui.backends.demo import DemoBackend
+from vmtui.config import Config
+from vmtui.screens.confirm import ConfirmScreen
+from vmtui.screens.create import CreateScreen
+from vmtui.screens.tasks import TasksScreen
+from vmtui.views import FleetView, TaskStatus
+
+
+async def test_a_refused_action_says_why_once() -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "web-01")
+        await press(pilot, "s", "s", "s")
+        assert said(app).count("web-01 is running.") == 1
+
+
+async def test_an_allowed_action_is_done_and_told() -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "old-db")
+        await press(pilot, "s")
+        await until(pilot, lambda: "old-db is running" in said(app))
+        assert state_of(app, "old-db") == "running"
+
+
+async def test_read_only_refuses_every_change() -> None:
+    async with running(read_only=True) as (app, pilot):
+        assert "read-only" in shown(app.dashboard.top_bar)
+        await point(pilot, app, "web-01")
+        await press(pilot, "d", "D", "X", "p", "n")
+        await pilot.pause()
+        assert app.screen is app.dashboard
+        assert "This connection is read-only." in said(app)
+        assert "vmtui runs read-only." in said(app)
+        assert state_of(app, "web-01") == "running"
+
+
+async def test_a_dangerous_action_asks_and_cancel_has_the_focus() -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "web-01")
+        await press(pilot, "D")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.pause()
+        assert isinstance(app.focused, Button)
+        assert app.focused.id == "no"
+        await press(pilot, "enter")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        assert state_of(app, "web-01") == "running"
+        await press(pilot, "D")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await press(pilot, "y")
+        await until(pilot, lambda: state_of(app, "web-01") == "off")
+
+
+async def test_deletion_names_every_disk_and_the_cursor_goes_on() -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "old-db")
+        await press(pilot, "X")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        text = "\n".join(str(widget.render()) for widget in app.screen.query(Static))
+        assert "/vms/old-db/disk.qcow2 (20 GiB)" in text
+        assert "Stays: debian-12.qcow2" in text
+        await press(pilot, "y")
+        await until(pilot, lambda: "old-db" not in names(app))
+        assert app.dashboard.table.current is not None
+
+
+async def test_bulk_with_partial_failure_tells_of_each_vm() -> None:
+    backend = Stubborn()
+    backend.stubborn = frozenset({"pihole"})
+    async with running(backend) as (app, pilot):
+        for name in ("web-01", "pihole", "old-db"):
+            await point(pilot, app, name)
+            await press(pilot, "space")
+        await press(pilot, "D")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        text = "\n".join(str(widget.render()) for widget in app.screen.query(Static))
+        assert "Force off 2 VMs?" in text
+        await press(pilot, "y")
+        await until(pilot, lambda: "1 of 3 done" in said(app))
+        assert "✓ web-01 is off" in said(app)
+        assert "✗ pihole does not stop: it is stubborn" in said(app)
+        assert "✗ old-db: not done. old-db is off." in said(app)
+
+
+async def test_the_question_counts_what_the_filter_hides() -> None:
+    async with running() as (app, pilot):
+        for name in ("web-01", "pihole"):
+            await point(pilot, app, name)
+            await press(pilot, "space")
+        await press(pilot, "slash", *"web", "enter")
+        await until(pilot, lambda: names(app) == ["web-01"])
+        await press(pilot, "R")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        title = str(app.screen.query_one("#question", Static).render())
+        assert title == "Reset 2 VMs (1 hidden by the filter)?"
+        await press(pilot, "n")
+        await until(pilot, lambda: app.screen is app.dashboard)
+
+
+async def test_a_task_is_listed_and_can_be_cancelled() -> None:
+    backend = Slow()
+    async with running(backend) as (app, pilot):
+        await point(pilot, app, "old-db")
+        await press(pilot, "s")
+        await until(pilot, lambda: "1 task" in shown(app.dashboard.top_bar))
+        assert "↻ start" in shown(app.dashboard.table)
+        await press(pilot, "T")
+        await until(pilot, lambda: isinstance(app.screen, TasksScreen))
+        screen = app.screen
+        assert isinstance(screen, TasksScreen)
+        await until(pilot, lambda: "start old-db" in shown(screen.tasks))
+        await press(pilot, "x")
+        await until(pilot, lambda: "cancelled" in shown(screen.tasks))
+        await press(pilot, "escape")
+        assert state_of(app, "old-db") == "off"
+
+
+async def test_leaving_with_running_tasks_asks() -> None:
+    async with running(Slow()) as (app, pilot):
+        await point(pilot, app, "old-db")
+        await press(pilot, "s")
+        await until(
+            pilot, lambda: any(t.status is TaskStatus.RUNNING for t in app.fleet.tasks.views)
+        )
+        await press(pilot, "q")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await press(pilot, "escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        assert app.is_running
+
+
+async def test_remapped_keys_are_used_and_shown() -> None:
+    config = Config(keys={"stop": "f8", "filter": "f"})
+    async with running(config=config, size=(200, 40)) as (app, pilot):
+        assert "f8 force off" in shown(app.dashboard.actions)
+        await point(pilot, app, "web-01")
+        await press(pilot, "D")
+        assert app.screen is app.dashboard
+        await press(pilot, "f8")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await press(pilot, "n")
+        await press(pilot, "f", *"web")
+        await until(pilot, lambda: names(app) == ["web-01"])
+
+
+async def test_wrong_keys_cost_one_notice_and_themselves() -> None:
+    config = Config(keys={"nope": "x", "stop": "s", "pause": "j", "resume": "f5"})
+    async with running(config=config) as (app, pilot):
+        assert len(app._notifications) == 1
+        for text in ("no action 'nope'", "stop: s is start", "pause: j moves around"):
+            assert text in said(app)
+        await point(pilot, app, "build")
+        await press(pilot, "f5")
+        await until(pilot, lambda: state_of(app, "build") == "running")
+
+
+async def test_the_palette_has_the_actions_that_can_be_done() -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "web-01")
+        titles = [command.title for command in app.get_system_commands(app.dashboard)]
+        assert "Pause  (p)" in titles
+        assert not any(title.startswith("Start ") for title in titles)
+        assert "Theme: vmtui-light" in titles
+        await press(pilot, "ctrl+p")
+        await pilot.pause()
+        await press(pilot, *"pause", "enter", "enter")
+        await until(pilot, lambda: state_of(app, "web-01") == "paused")
+
+
+async def test_help_has_every_action_with_its_key() -> None:
+    from vmtui.actions import ACTIONS
+
+    async with running(size=(120, 70)) as (app, pilot):
+        await press(pilot, "question_mark")
+        await until(pilot, lambda: "Moving around" in whole(app))
+        assert all(action.help in whole(app) and action.id in whole(app) for action in ACTIONS)
+        await press(pilot, "escape")
+
+
+async def test_a_click_on_the_footer_does_the_action() -> None:
+    async with running() as (app, pilot):
+        bar = app.dashboard.actions
+        await pilot.click(bar, offset=(shown(bar).index("? help"), 0))
+        await until(pilot, lambda: app.screen is not app.dashboard)
+
+
+async def test_themes_cycle() -> None:
+    async with running() as (app, pilot):
+        before = app.theme
+        await press(pilot, "ctrl+t")
+        await until(pilot, lambda: app.theme != before)
+        await pilot.pause()
+
+
+# -- creation ---------------------------------------------------------------------------------
+
+
+async def opened_form(app: VmtuiApp, pilot: object) -> CreateScreen:
+    await press(pilot, "n")  # type: ignore[arg-type]
+    await until(pilot, lambda: isinstance(app.screen, CreateScreen))  # type: ignore[arg-type]
+    screen = app.screen
+    assert isinstance(screen, CreateScreen)
+    return screen
+
+
+def note(screen: CreateScreen, field: str) -> str:
+    return str(screen.query_one(f"#note-{field}", Static).render())
+
+
+async def test_a_name_and_enter_make_and_start_a_vm_under_the_cursor() -> None:
+    async with running() as (app, pilot):
+        form = await opened_form(app, pilot)
+        assert form.query_one("#name", Input).value == "micro-1"
+        await press(pilot, "enter")
+        await until(pilot, lambda: "micro-1 is made and running" in said(app))
+        current = app.dashboard.table.current
+        assert current is not None
+        assert current.vm.name == "micro-1"
+        form = await opened_form(app, pilot)
+        assert form.query_one("#name", Input).value == "micro-2"
+        await press(pilot, "escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a/b", "a slash"),
+        ("..", "start with a letter"),
+        ("a b", "a space"),
+        ("-rf", "dash"),
+        ("$(x)", "'$'"),
+        ("[red]", "'['"),
+        ("x" * 300, "300 characters"),
+        ("WEB-01", "differs only in case"),
+        ("web-01", "already exists"),
+        ("", "needs a name"),
+    ],
+)
+async def test_bad_names_are_told_while_typing(name: str, reason: str) -> None:
+    async with running() as (app, pilot):
+        form = await opened_form(app, pilot)
+        form.query_one("#name", Input).value = name
+        await until(pilot, lambda: reason in note(form, "name"))
+        await press(pilot, "enter")
+        await pilot.pause()
+        assert app.screen is form
+        assert app.focused is form.query_one("#name")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("memory", "12", "no unit"),
+        ("memory", "-1", "is not a size"),
+        ("memory", "9999T", "limit"),
+        ("memory", "1M", "least"),
+        ("vcpus", "0", "at least 1"),
+        ("vcpus", "two", "whole number"),
+        ("vcpus", "9999", "limit"),
+        ("disk", "1.5X", "is not a size"),
+        ("image", "/does/not/exist", "there is no image"),
+        ("image", "/", "is a folder"),
+    ],
+)
+async def test_bad_fields_are_told_beside_them(field: str, value: str, reason: str) -> None:
+    async with running() as (app, pilot):
+        form = await opened_form(app, pilot)
+        form.query_one(f"#{field}", Input).value = value
+        await until(pilot, lambda: reason in note(form, field))
+        assert form.query_one(f"#note-{field}").has_class("problem")
+        await press(pilot, "enter")
+        await until(pilot, lambda: getattr(app.focused, "id", "") == field)
+        assert app.screen is form
+
+
+async def test_an_image_fills_in_what_fits_it(tmp_path: Path) -> None:
+    image = tmp_path / "debian.img"
+    image.write_bytes(b"\0" * 510 + b"\x55\xaa" + b"\0" * 512)
+    async with running() as (app, pilot):
+        form = await opened_form(app, pilot)
+        form.query_one("#vcpus", Input).value = "2"
+        form.query_one("#image", Input).value = str(image)
+        await until(pilot, lambda: "raw disk" in note(form, "image"))
+        assert form.query_one("#memory", Input).value == "2G"
+        assert form.query_one("#vcpus", Input).value == "2"
+        assert form.query_one("#name", Input).value == "debian-1"
+        form.query_one("#image", Input).value = "none"
+        await until(pilot, lambda: "empty disk" in note(form, "image"))
+        assert form.query_one("#disk", Input).value == "20G"
+
+
+async def test_enter_waits_for_the_image(tmp_path: Path) -> None:
+    async with running() as (app, pilot):
+        form = await opened_form(app, pilot)
+        form.query_one("#image", Input).value = str(tmp_path / "gone.iso")
+        await press(pilot, "enter")
+        await until(pilot, lambda: getattr(app.focused, "id", "") == "image")
+        assert app.screen is form
+
+
+async def test_open_create_opens_the_form() -> None:
+    from tests.tui.support import fleet_of, nothing_missing
+
+    fleet = fleet_of()
+    await fleet.connect()
+    app = VmtuiApp(fleet, Config(), open_create=True, examine=nothing_missing)
+    async with app.run_test() as pilot:
+        await until(pilot, lambda: isinstance(app.screen, CreateScreen))
+    await fleet.close()
+
+
+# -- console ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def attached(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was attached to; views go on changing meanwhile."""
+    calls: list[str] = []
+
+    @contextmanager
+    def suspended(self: VmtuiApp) -> Iterator[None]:
+        calls.append("suspended")
+        yield
+        calls.append("resumed")
+
+    async def attach_for_a_moment(console: Console, *, name: str, escape: bytes) -> str:
+        calls.append(name)
+        assert escape == b"\x1d"
+        await asyncio.sleep(0.5)
+        return "detached"
+
+    monkeypatch.setattr(VmtuiApp, "suspend", suspended)
+    monkeypatch.setattr(attach, "attach", attach_for_a_moment)
+    return calls
+
+
+async def test_the_console_takes_the_terminal_and_nothing_is_drawn(
+    attached: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(WithConsoles()) as (app, pilot):
+        drawn: list[bool] = []
+        show = app.dashboard.show
+
+        def watched(view: FleetView) -> None:
+            drawn.append(app.context.suspended)
+            show(view)
+
+        monkeypatch.setattr(app.dashboard, "show", watched)
+        await point(pilot, app, "web-01")
+        await press(pilot, "c")
+        await until(pilot, lambda: "resumed" in attached)
+        await until(pilot, lambda: "detached" in said(app))
+        assert attached == ["suspended", "web-01", "resumed"]
+        await until(pilot, lambda: bool(drawn))
+        assert not any(drawn)
+
+
+async def test_a_console_that_breaks_gives_the_terminal_back(
+    attached: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from vmtui.errors import OperationError
+
+    async def broken(console: Console, *, name: str, escape: bytes) -> str:
+        raise OperationError("the console broke", why="it is a test")
+
+    monkeypatch.setattr(attach, "attach", broken)
+    async with running(WithConsoles()) as (app, pilot):
+        await point(pilot, app, "web-01")
+        await press(pilot, "c")
+        await until(pilot, lambda: "the console broke: it is a test" in said(app))
+        assert attached == ["suspended", "resumed"]
+        assert not app.context.suspended
+
+
+async def test_a_busy_console_is_offered_for_take_over(attached: list[str]) -> None:
+    backend = WithConsoles(busy=True)
+    async with running(backend) as (app, pilot):
+        await point(pilot, app, "web-01")
+        await press(pilot, "c")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await press(pilot, "n")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        assert not backend.opened
+        await press(pilot, "c")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await press(pilot, "y")
+        await until(pilot, lambda: "web-01" in attached)
+        assert backend.opened[0][1]
+        await until(pilot, lambda: "resumed" in attached)
+
+
+async def test_a_connection_without_consoles_says_so() -> None:
+    async with running(DemoBackend()) as (app, pilot):
+        await point(pilot, app, "web-01")
+        await press(pilot, "c")
+        assert "demo can't do that." in said(app)

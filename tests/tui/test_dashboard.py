@@ -1,0 +1,272 @@
+"""The dashboard: rows, cursor, filter, marks, order, panes."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.tui.support import (
+    Emulated,
+    Renamed,
+    Unreachable,
+    names,
+    point,
+    press,
+    running,
+    said,
+    shown,
+    until,
+)
+from vmtui.backends.demo import DemoBackend
+from vmtui.config import Config
+from vmtui.screens.vm import VMScreen
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (60, 12), (20, 5)])
+async def test_it_opens_at_every_size(size: tuple[int, int]) -> None:
+    async with running(size=size) as (app, pilot):
+        await pilot.pause()
+        table = app.dashboard.table
+        width = table.scrollable_content_region.width
+        assert all(table.render_line(y).cell_length == width for y in range(table.size.height))
+
+
+async def test_a_resize_lays_everything_out_anew() -> None:
+    async with running(size=(200, 60)) as (app, pilot):
+        assert "ADDRESS" in shown(app.dashboard.table)
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "ADDRESS" not in shown(app.dashboard.table))
+        assert "UPTIME" in shown(app.dashboard.table)
+
+
+async def test_what_is_unknown_is_a_dash_and_what_stands_still_has_no_bars() -> None:
+    async with running() as (app, pilot):
+        await until(pilot, lambda: "▰" in shown(app.dashboard.table))
+        lines = shown(app.dashboard.table).splitlines()
+        paused = next(line for line in lines if " build " in line)
+        off = next(line for line in lines if " old-db " in line)
+        for line in (paused, off):
+            assert "▰" not in line
+            assert "▱" not in line
+            assert "–" in line
+            assert "0.0" not in line
+
+
+async def test_keys_of_vim_and_less_move_the_cursor() -> None:
+    async with running(size=(80, 24)) as (app, pilot):
+        rows = app.dashboard.table.rows
+        await press(pilot, "j", "j", "down")
+        assert rows.index == 3
+        await press(pilot, "k", "up")
+        assert rows.index == 1
+        await press(pilot, "G")
+        assert rows.index == len(rows.shown) - 1
+        await press(pilot, "g")
+        assert rows.index == 0
+        await press(pilot, "ctrl+d", "ctrl+d", "ctrl+u")
+        assert 0 < rows.index < len(rows.shown)
+        await press(pilot, "pagedown", "pageup", "end", "home")
+        assert rows.index == 0
+
+
+async def test_a_long_list_scrolls_with_the_cursor() -> None:
+    async with running(DemoBackend("demo:?vms=1000"), size=(80, 24)) as (app, pilot):
+        await press(pilot, "G")
+        last = names(app)[-1]
+        await until(pilot, lambda: last in shown(app.dashboard.table))
+        await press(pilot, "g")
+        await until(pilot, lambda: names(app)[0] in shown(app.dashboard.table))
+
+
+async def test_only_lines_that_changed_are_drawn() -> None:
+    async with running() as (app, pilot):
+        table = app.dashboard.table
+        await pilot.pause()
+        before = dict(table._strips)
+        table.refresh_lines_that_changed()
+        assert all(table._strips[i] == strip for i, strip in before.items())
+
+
+async def test_the_filter_is_live_and_escape_clears_it() -> None:
+    async with running() as (app, pilot):
+        await press(pilot, "slash", *"web")
+        await until(pilot, lambda: names(app) == ["web-01"])
+        assert "1 of 12" in shown(app.dashboard.status._words)
+        await press(pilot, "enter")
+        assert app.focused is app.dashboard.table
+        assert "filter web" in shown(app.dashboard.status._words)
+        await press(pilot, "escape")
+        await until(pilot, lambda: len(names(app)) == 12)
+        await press(pilot, "slash", *"zzz")
+        await until(pilot, lambda: names(app) == [])
+        assert "No VM matches 'zzz'" in shown(app.dashboard.table)
+        await press(pilot, "escape")
+        await until(pilot, lambda: len(names(app)) == 12)
+
+
+async def test_letters_typed_into_the_filter_are_no_commands() -> None:
+    async with running() as (app, pilot):
+        await press(pilot, "slash", *"nsdq?")
+        assert app.is_running
+        assert app.screen is app.dashboard
+        assert app.dashboard.table.rows.filter_text == "nsdq?"
+
+
+async def test_marks_stay_with_their_vms_over_filter_and_order() -> None:
+    async with running() as (app, pilot):
+        rows = app.dashboard.table.rows
+        await point(pilot, app, "web-01")
+        await press(pilot, "space", "exclamation_mark")
+        assert [row.vm.name for row in rows.marked] == ["web-01"]
+        await press(pilot, "slash", *"pihole", "enter")
+        await until(pilot, lambda: names(app) == ["pihole"])
+        assert "1 marked (1 hidden)" in shown(app.dashboard.status._words)
+        assert app.dashboard.hidden_targets() == 1
+        await press(pilot, "escape", "escape")
+        assert not rows.marks
+
+
+async def test_the_cursor_stays_with_its_vm_when_the_order_changes() -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "postgres")
+        await press(pilot, "greater_than_sign", "greater_than_sign", "exclamation_mark")
+        current = app.dashboard.table.current
+        assert current is not None
+        assert current.vm.name == "postgres"
+
+
+async def test_sorting_by_keys_and_by_a_click_on_the_header() -> None:
+    async with running() as (app, pilot):
+        rows = app.dashboard.table.rows
+        await press(pilot, "greater_than_sign")
+        assert rows.column.id == "state"
+        assert "STATE ▲" in shown(app.dashboard.table)
+        await press(pilot, "less_than_sign", "exclamation_mark")
+        assert names(app) == sorted(names(app), reverse=True)
+        header = shown(app.dashboard.table).splitlines()[0]
+        await pilot.click(app.dashboard.table, offset=(header.index("MEMORY"), 0))
+        await pilot.pause()
+        assert rows.column.id == "memory"
+        assert rows.descending
+        assert names(app)[0] == "build"
+
+
+async def test_unknown_figures_come_last_in_both_directions() -> None:
+    async with running() as (app, pilot):
+        table = app.dashboard.table
+        cpu = next(column for column, _ in table._columns if column.id == "cpu")
+        await until(pilot, lambda: all(r.rates for r in table.rows.all if r.vm.state == "running"))
+        for descending in (True, False):
+            table.sort(cpu, descending=descending)
+            assert table.rows.shown[-1].vm.state != "running"
+            assert table.rows.shown[0].vm.state == "running"
+
+
+async def test_the_mouse_selects_and_opens() -> None:
+    async with running() as (app, pilot):
+        await pilot.click(app.dashboard.table, offset=(10, 4))
+        assert app.dashboard.table.rows.index == 3
+        await pilot.click(app.dashboard.table, offset=(10, 5), times=2)
+        await until(pilot, lambda: isinstance(app.screen, VMScreen))
+        await press(pilot, "escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+
+
+async def test_enter_opens_a_vm_with_all_its_facts_and_its_log() -> None:
+    async with running(size=(120, 40)) as (app, pilot):
+        await point(pilot, app, "win11")
+        await press(pilot, "enter")
+        await until(pilot, lambda: isinstance(app.screen, VMScreen))
+        screen = app.screen
+        assert isinstance(screen, VMScreen)
+        await until(pilot, lambda: "win11 login:" in shown(screen.detail))
+        for text in ("UEFI, Secure Boot", "52:54:00", "debian-12.qcow2", "UUID", "on the host"):
+            assert text in shown(screen.detail)
+        await press(pilot, "escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+
+
+async def test_the_log_tab_follows_the_cursor() -> None:
+    async with running() as (app, pilot):
+        await press(pilot, "tab")
+        detail = app.dashboard.detail
+        await until(pilot, lambda: "build login:" in shown(detail))
+        await press(pilot, "j")
+        await until(pilot, lambda: "ci-runner login:" in shown(detail))
+        await press(pilot, "left_square_bracket")
+        assert "state" in shown(detail)
+
+
+async def test_names_from_outside_are_shown_as_they_are() -> None:
+    bad = ["[red]x[/red]", "\x1b[31mred\x1b[0m", "日本語の仮想マシン", "n" * 300]
+    async with running(Renamed(bad), size=(120, 40)) as (app, pilot):
+        text = shown(app.dashboard.table)
+        assert "[red]x[/red]" in text
+        assert "\x1b" not in text
+        assert "…" in text
+        width = app.dashboard.table.scrollable_content_region.width
+        table = app.dashboard.table
+        assert all(table.render_line(y).cell_length == width for y in range(table.size.height))
+        await point(pilot, app, "[red]x[/red]")
+        assert "[red]x[/red]" in shown(app.dashboard.detail)
+        await press(pilot, "D", "u")  # the dialog, or the refusal, must take it too
+        await pilot.pause()
+
+
+async def test_a_connection_that_is_down_says_why_and_when_it_tries_again() -> None:
+    async with running(DemoBackend(), Unreachable("demo:?host=lab2")) as (app, pilot):
+        await until(pilot, lambda: "retrying in" in shown(app.dashboard.top_bar))
+        assert "lab2 can't be reached" in shown(app.dashboard.hosts)
+        assert len(names(app)) == 12
+        await press(pilot, "at")
+        await pilot.pause()
+        body = str(app.screen.query_one("#connections").render())
+        assert "Is libvirtd running there?" in body
+        await press(pilot, "escape")
+
+
+async def test_all_connections_down_explains_itself() -> None:
+    async with running(Unreachable("demo:"), rows=False) as (app, pilot):
+        await until(pilot, lambda: "retrying" in shown(app.dashboard.top_bar))
+        text = shown(app.dashboard.table)
+        assert "connection refused" in text
+        assert "ctrl+r" in text
+        await press(pilot, "n")
+        assert "No connection is up." in said(app)
+
+
+async def test_an_empty_start_explains_itself() -> None:
+    async with running(DemoBackend("demo:?vms=0"), rows=False) as (app, pilot):
+        await until(pilot, lambda: "No VMs yet." in shown(app.dashboard.table))
+        text = shown(app.dashboard.table)
+        assert "Connected: demo" in text
+        assert "Press n for a first VM" in text
+        assert "vmtui --demo" in text
+
+
+async def test_emulation_is_a_visible_warning() -> None:
+    async with running(Emulated()) as (app, pilot):
+        await until(pilot, lambda: "TCG" in shown(app.dashboard.hosts))
+        assert "guests hang" in shown(app.dashboard.hosts)
+        assert "TCG" in shown(app.dashboard.table)
+
+
+async def test_several_connections_get_a_column_and_a_line_each() -> None:
+    async with running(DemoBackend(), DemoBackend("demo:?host=vega&vms=2")) as (app, pilot):
+        await until(pilot, lambda: "vega" in shown(app.dashboard.hosts))
+        await until(pilot, lambda: len(names(app)) == 14)
+        assert "CONNECTION" in shown(app.dashboard.table)
+        assert "14 VMs" in shown(app.dashboard.top_bar)
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+async def test_the_footer_fits_and_never_loses_help(width: int) -> None:
+    async with running(size=(width, 30)) as (app, _):
+        text = shown(app.dashboard.actions)
+        assert "? help" in text
+        assert text.rstrip() != text  # a blank at the end: nothing is cut
+
+
+async def test_an_unknown_theme_is_told_and_the_default_is_used() -> None:
+    async with running(config=Config(theme="nope")) as (app, _):
+        assert app.theme == "vmtui-dark"
+        assert "there is no theme 'nope'" in said(app)

@@ -1,0 +1,89 @@
+"""The pieces that need no app: fitting, graphs, columns, keys, drafts, names."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from vmtui.actions import ACTIONS
+from vmtui.errors import InputError
+from vmtui.screens.draft import Draft, free_name
+from vmtui.screens.keys import RESERVED, display, keymap, normalised
+from vmtui.spec import BLANK, MICRO, Limits
+from vmtui.widgets.columns import GAP, SUMMARY, laid_out
+from vmtui.widgets.graph import braille
+from vmtui.widgets.lines import fit, fit_end
+
+
+@given(st.text(alphabet="abc日本é ", max_size=40), st.integers(0, 30), st.booleans())
+def test_fitted_text_has_exactly_the_width(text: str, width: int, right: bool) -> None:
+    assert cell_len(fit(text, width, right=right)) == width
+    assert cell_len(fit_end(text, width)) <= max(width, 0)
+
+
+@given(st.integers(10, 400))
+def test_columns_fill_the_width_exactly(width: int) -> None:
+    columns = laid_out(SUMMARY, width)
+    total = sum(cells for _, cells in columns) + GAP * (len(columns) - 1)
+    assert total == width or width < SUMMARY[0].least
+    assert columns[0][0].id == "name"
+
+
+@given(
+    st.lists(st.none() | st.floats(-10, 500), max_size=80), st.integers(1, 40), st.integers(1, 8)
+)
+def test_a_graph_has_its_size_and_only_braille(
+    values: list[float | None], width: int, height: int
+) -> None:
+    rows = braille(values, width, height)
+    assert len(rows) == height
+    assert all(len(row) == width for row in rows)
+    assert all(c == " " or 0x2800 < ord(c) <= 0x28FF for row in rows for c in row)
+
+
+def test_an_idle_vm_is_flat_and_a_gap_is_a_gap() -> None:
+    assert braille([0, 0, 0, 0], 2, 1) == ["⣀⣀"]
+    assert braille([0, None, None, 0], 2, 1) == ["⡀⢀"]
+    assert braille([100, 100], 1, 2) == ["⣿", "⣿"]
+
+
+def test_own_keys_of_the_actions_never_clash() -> None:
+    keys = [key for action in ACTIONS for key in action.key.split(",")]
+    assert len(keys) == len(set(keys))
+    assert not RESERVED & set(keys)
+    assert all(normalised(display(key)) == key for key in keys)
+
+
+def test_keys_can_be_swapped() -> None:
+    good, wrong = keymap({"start": "d", "shutdown": "s"})
+    assert good == {"start": "d", "shutdown": "s"}
+    assert not wrong
+
+
+def test_a_key_that_is_taken_is_left_out() -> None:
+    good, wrong = keymap({"start": "d"})
+    assert good == {}
+    assert wrong == ["start: d is shutdown"]
+
+
+def test_free_names() -> None:
+    assert free_name("micro", MICRO, ["Micro-1", "micro-2"]) == "micro-3"
+    assert free_name("none", BLANK, []) == "vm-1"
+    assert free_name("[red]", None, []) == "red-1"
+
+
+@pytest.mark.parametrize("vcpus", ["", "1.5", "-1", "x"])
+def test_what_cannot_be_read_hides_no_other_problem(vcpus: str) -> None:
+    draft = Draft("a b", "micro", vcpus, "12", "", image_error=InputError("no image", why="gone"))
+    spec, problems = draft.read(Limits())
+    assert spec is None
+    assert [problem.field for problem in problems] == ["name", "image", "vcpus", "memory"]
+
+
+def test_a_good_draft_is_a_spec() -> None:
+    spec, problems = Draft(" web ", "micro", "2", "1.5G", "").read(Limits())
+    assert not problems
+    assert spec is not None
+    assert (spec.name, spec.vcpus, spec.memory_bytes) == ("web", 2, 3 * 2**29)

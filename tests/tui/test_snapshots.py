@@ -1,0 +1,168 @@
+"""Pictures of the screens at three sizes, dark and light, with time standing still."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Protocol
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.tui.support import FIXED_CLOCK, Emulated, Unreachable, fleet_of, nothing_missing
+from vmtui.app import FleetChanged, VmtuiApp
+from vmtui.backends.base import Backend
+from vmtui.backends.demo import DemoBackend
+from vmtui.config import Config
+from vmtui.widgets.clock import Clock
+
+SIZES = [(80, 24), (120, 40), (200, 60)]
+SAMPLES = 60
+
+
+class Compare(Protocol):
+    """pytest-textual-snapshot's fixture."""
+
+    def __call__(
+        self,
+        app: VmtuiApp,
+        *,
+        terminal_size: tuple[int, int],
+        run_before: Callable[[Pilot[None]], Awaitable[None]],
+    ) -> bool: ...
+
+
+@dataclass
+class Hands:
+    """The hands of a clock that a test moves."""
+
+    now_s: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+async def _debug() -> None:
+    """The snapshot runs a loop of its own."""
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> Hands:
+    """The demo's time, standing still."""
+    hands = Hands()
+    unix_s = FIXED_CLOCK.unix_s
+    monkeypatch.setattr("vmtui.backends.demo.time", SimpleNamespace(time=unix_s, monotonic=hands))
+    return hands
+
+
+def still_app(hands: Hands, *backends: Backend, theme: str = "vmtui-dark") -> VmtuiApp:
+    clock = Clock(FIXED_CLOCK.unix_s, hands, FIXED_CLOCK.local)
+    fleet = fleet_of(*backends, still=True)
+    return VmtuiApp(fleet, Config(theme=theme), clock=clock, examine=nothing_missing)
+
+
+async def past(app: VmtuiApp, hands: Hands, pilot: Pilot[None]) -> None:
+    """A minute of samples, and the view that comes of them."""
+    await app.fleet.connect()
+    for _ in range(SAMPLES):
+        hands.now_s += 1
+        for connection in app.fleet.connections:
+            if connection.up:
+                await connection.sample()
+        app.context.history.record(app.fleet.view())
+    app.post_message(FleetChanged(app.fleet.view()))
+    await pilot.pause()
+
+
+@pytest.mark.parametrize("theme", ["vmtui-dark", "vmtui-light"])
+@pytest.mark.parametrize("size", SIZES)
+def test_dashboard(snap_compare: Compare, frozen: Hands, size: tuple[int, int], theme: str) -> None:
+    app = still_app(frozen, DemoBackend(clock=frozen), theme=theme)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await past(app, frozen, pilot)
+        await pilot.press("j", "space", "j")
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_several_connections(snap_compare: Compare, frozen: Hands, size: tuple[int, int]) -> None:
+    app = still_app(
+        frozen,
+        DemoBackend(clock=frozen),
+        Emulated("demo:?host=vega&vms=3", clock=frozen),
+        Unreachable("demo:?host=lab2", clock=frozen),
+    )
+
+    async def before(pilot: Pilot[None]) -> None:
+        await past(app, frozen, pilot)
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_one_vm(snap_compare: Compare, frozen: Hands, size: tuple[int, int]) -> None:
+    app = still_app(frozen, DemoBackend(clock=frozen))
+
+    async def before(pilot: Pilot[None]) -> None:
+        await past(app, frozen, pilot)
+        await pilot.press("G", "enter")
+        until_s = time.monotonic() + 10
+        while "login:" not in str(app.export_screenshot()) and time.monotonic() < until_s:
+            await asyncio.sleep(0.05)
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("theme", ["vmtui-dark", "vmtui-light"])
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("create", ("n", "a", "space", "b")),
+        ("confirm", ("space", "j", "space", "X")),
+        ("help", ("question_mark",)),
+        ("connections", ("at",)),
+        ("tasks", ("T",)),
+        ("filter", ("slash", "w", "e", "b")),
+    ],
+)
+def test_dialogs(
+    snap_compare: Compare, frozen: Hands, name: str, keys: tuple[str, ...], theme: str
+) -> None:
+    app = still_app(frozen, DemoBackend(clock=frozen), theme=theme)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await past(app, frozen, pilot)
+        await pilot.press(*keys)
+        await pilot.pause()
+        for widget in app.screen.query("Input").results():
+            widget.cursor_blink = False  # type: ignore[attr-defined]
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=before)
+
+
+@pytest.mark.parametrize("theme", ["vmtui-high-contrast", "vmtui-colour-blind", "ansi-dark"])
+def test_other_themes(snap_compare: Compare, frozen: Hands, theme: str) -> None:
+    app = still_app(frozen, DemoBackend(clock=frozen), theme=theme)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await past(app, frozen, pilot)
+
+    assert snap_compare(app, terminal_size=(120, 40), run_before=before)
+
+
+def test_empty_start(snap_compare: Compare, frozen: Hands) -> None:
+    app = still_app(frozen, DemoBackend("demo:?vms=0", clock=frozen))
+
+    async def before(pilot: Pilot[None]) -> None:
+        await past(app, frozen, pilot)
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=before)

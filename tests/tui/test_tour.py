@@ -1,0 +1,81 @@
+"""A tour of every screen: the event loop is never held up, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.tui.support import point, press, running, until
+from vmtui.backends.demo import DemoBackend
+
+CPU_LIMIT_S = 0.05
+"""CPU time of one callback: other programs of the machine don't count."""
+
+WALL_LIMIT_S = 1.0
+"""What waits instead of computing shows here; generous, because the machine may be busy."""
+
+TOUR = (
+    ("j", "k", "G", "g", "ctrl+d", "ctrl+u"),
+    ("greater_than_sign", "greater_than_sign", "exclamation_mark", "less_than_sign"),
+    ("slash", "w", "e", "b", "escape"),
+    ("space", "asterisk", "escape"),
+    ("tab", "tab"),
+    ("enter", "tab", "j", "k", "escape"),
+    ("question_mark", "j", "escape"),
+    ("T", "escape"),
+    ("at", "escape"),
+    ("H", "escape"),
+    ("n", "x", "tab", "escape"),
+    ("D", "escape"),
+    ("ctrl+t",),
+)
+
+
+@pytest.fixture
+async def _debug() -> None:
+    """Debug mode itself costs more than what is measured here."""
+
+
+class Worst:
+    """The callback that held up the loop longest."""
+
+    cpu_s = 0.0
+    wall_s = 0.0
+    what = ""
+
+
+@contextmanager
+def measured(worst: Worst, now: list[str]) -> Iterator[None]:
+    """What asyncio's debug mode measures, without what it costs."""
+    run = asyncio.Handle._run
+
+    def timed(handle: asyncio.Handle) -> None:
+        cpu_s, wall_s = time.thread_time(), time.monotonic()
+        run(handle)
+        cpu_s, wall_s = time.thread_time() - cpu_s, time.monotonic() - wall_s
+        if cpu_s > worst.cpu_s:
+            worst.cpu_s, worst.what = cpu_s, f"{now[0]}: {handle!r}"
+        worst.wall_s = max(worst.wall_s, wall_s)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asyncio.Handle, "_run", timed)
+        yield
+
+
+@pytest.mark.parametrize("uri", ["demo:", "demo:?vms=1000"])
+async def test_the_tour_never_holds_up_the_loop(uri: str) -> None:
+    async with running(DemoBackend(uri), size=(120, 40)) as (app, pilot):
+        await point(pilot, app, "web-01")
+        worst, now = Worst(), [""]
+        with measured(worst, now):
+            for keys in TOUR:
+                now[0] = " ".join(keys)
+                await press(pilot, *keys)
+                await until(pilot, lambda: app.screen is app.dashboard)
+        assert worst.cpu_s < CPU_LIMIT_S, worst.what
+        assert worst.wall_s < WALL_LIMIT_S
+        assert app.screen is app.dashboard

@@ -1,0 +1,121 @@
+"""Storage pools and volumes: disks, media and kernels of the VMs that vmtui makes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import libvirt
+
+from vmtui.backends.libvirt.domain_facts import parse
+from vmtui.backends.libvirt.places import Places
+from vmtui.errors import UnsupportedError
+from vmtui.units import plain
+
+POOL = "default"
+CHUNK_BYTES = 4 * 1024 * 1024
+PACKET_BYTES = 256 * 1024
+REFRESH_TIMEOUT_S = 30.0
+UPLOAD_TIMEOUT_S = 60.0
+PARTIAL_TIMEOUT_S = 20.0
+_FILE_POOLS = frozenset({"dir", "fs", "netfs", "gluster"})
+
+
+def pool(connection: libvirt.virConnect, places: Places) -> libvirt.virStoragePool:
+    """The pool `default`, made and started if need be."""
+    try:
+        found = connection.storagePoolLookupByName(POOL)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+            raise
+        found = _define(connection, places)
+    if not found.isActive():
+        found.create()
+    root = parse(str(found.XMLDesc()))
+    kind = root.get("type", "") if root is not None else ""
+    if kind not in _FILE_POOLS:
+        raise UnsupportedError(
+            f"the storage pool {POOL} can't hold disk images",
+            why=f"it is of the type {plain(kind)}",
+            hint=f"vmtui needs a pool named {POOL} of the type dir, fs or netfs.",
+        )
+    return found
+
+
+def _define(connection: libvirt.virConnect, places: Places) -> libvirt.virStoragePool:
+    path = places.images
+    if str(connection.getType()).upper() == "TEST":
+        path = Path("/default")
+    if path is None:
+        raise UnsupportedError(
+            f"there is no storage pool {POOL}",
+            why="where that host keeps images is not known from here",
+            hint=f"Make it there: virsh pool-define-as {POOL} dir --target FOLDER",
+        )
+    element = ET.Element("pool", type="dir")
+    ET.SubElement(element, "name").text = POOL
+    ET.SubElement(ET.SubElement(element, "target"), "path").text = str(path)
+    made = connection.storagePoolDefineXML(ET.tostring(element, encoding="unicode"), 0)
+    try:
+        made.build(0)
+        made.create()
+        made.setAutostart(1)
+    except libvirt.libvirtError:
+        made.undefine()
+        raise
+    return made
+
+
+def volume_xml(name: str, capacity_bytes: int, file_format: str) -> str:
+    """A volume that takes no more space than is written to it."""
+    element = ET.Element("volume")
+    ET.SubElement(element, "name").text = name
+    ET.SubElement(element, "capacity", unit="bytes").text = str(capacity_bytes)
+    ET.SubElement(element, "allocation", unit="bytes").text = "0"
+    ET.SubElement(ET.SubElement(element, "target"), "format", type=file_format)
+    return ET.tostring(element, encoding="unicode")
+
+
+def find(connection: libvirt.virConnect, places: Places, name: str) -> libvirt.virStorageVol | None:
+    """The volume of that name."""
+    try:
+        return pool(connection, places).storageVolLookupByName(name)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+            return None
+        raise
+
+
+def capacity_bytes(volume: libvirt.virStorageVol) -> int:
+    """Its size as the guest sees it."""
+    info: Any = volume.info()
+    return int(info[1])
+
+
+def medium_name(path: Path) -> str:
+    """A name for an uploaded medium that tells its content."""
+    status = path.stat()
+    with path.open("rb") as file:
+        head = file.read(1024 * 1024)
+    digest = hashlib.sha256(head + str(status.st_size).encode()).hexdigest()[:10]
+    stem = "".join(c if c.isalnum() or c in "._-" else "_" for c in path.stem)[:60]
+    return f"{stem}-{digest}.iso"
+
+
+def everyone_reads(path: Path) -> bool:
+    """Whether QEMU under a user of its own can open it."""
+    try:
+        if not path.stat().st_mode & stat.S_IROTH:
+            return False
+        return all(parent.stat().st_mode & stat.S_IXOTH for parent in path.resolve().parents)
+    except OSError:
+        return False
+
+
+def readable_in_place(path: Path, places: Places) -> bool:
+    """Whether the hypervisor can use a local file where it is."""
+    return places.local and (os.access(path, os.R_OK) if places.session else everyone_reads(path))

@@ -1,0 +1,218 @@
+"""The volumes of a VM that is being made: made, filled, and taken back if it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, TypeVar
+
+import libvirt
+
+from vmtui.backends.base import Progress, ProgressSink
+from vmtui.backends.libvirt.bridge import Bridge
+from vmtui.backends.libvirt.places import Places
+from vmtui.backends.libvirt.storage import POOL, capacity_bytes, find, pool, volume_xml
+from vmtui.errors import InputError, OperationError, VmtuiError
+
+T = TypeVar("T")
+
+CHUNK_BYTES = 4 * 1024 * 1024
+PACKET_BYTES = 256 * 1024
+REFRESH_TIMEOUT_S = 30.0
+UPLOAD_TIMEOUT_S = 60.0
+PARTIAL_TIMEOUT_S = 20.0
+
+
+class Volumes:
+    """Volumes made for one new VM, so that they can be taken back."""
+
+    def __init__(self, bridge: Bridge, places: Places) -> None:
+        self._bridge = bridge
+        self._places = places
+        self._made: list[str] = []
+
+    async def blank(self, name: str, size_bytes: int) -> str:
+        """An empty qcow2 disk; its path."""
+        return await self._make(name, size_bytes, "qcow2")
+
+    async def _make(self, name: str, size_bytes: int, file_format: str) -> str:
+        def make(connection: libvirt.virConnect) -> str:
+            if find(connection, self._places, name) is not None:
+                raise _left_over(name)
+            xml = volume_xml(name, size_bytes, file_format)
+            try:
+                volume = pool(connection, self._places).createXML(xml, 0)
+            except libvirt.libvirtError as error:
+                if "exist" in str(error):  # a file that the pool had not noticed
+                    raise _left_over(name) from error
+                raise
+            return str(volume.path())
+
+        path = await whole(
+            self._bridge.call(f"make the disk {name}", make), lambda: self._note(name)
+        )
+        self._note(name)
+        return path
+
+    def _note(self, name: str) -> None:
+        if name not in self._made:
+            self._made.append(name)
+
+    async def upload(self, name: str, source: Path, progress: ProgressSink, label: str) -> str:
+        """A volume with the content of a local file; its path."""
+        # Made empty, it grows with what is sent: a half-sent one is known by its size.
+        path = await self._make(name, 0, "raw")
+
+        def report(fraction: float) -> None:
+            progress(Progress(f"uploading {label} {100 * fraction:.0f} %", fraction))
+
+        await _send(self._bridge, self._places, name, source, report)
+        return path
+
+    async def grow(self, name: str, size_bytes: int) -> None:
+        """Make a disk larger; never smaller."""
+
+        def resize(connection: libvirt.virConnect) -> None:
+            volume = find(connection, self._places, name)
+            if volume is not None and capacity_bytes(volume) < size_bytes:
+                volume.resize(size_bytes, 0)
+
+        await whole(self._bridge.call(f"enlarge the disk {name}", resize))
+
+    async def take_back(self) -> None:
+        """Delete what was made."""
+
+        def delete(connection: libvirt.virConnect) -> None:
+            for name in self._made:
+                volume = find(connection, self._places, name)
+                if volume is not None:
+                    volume.delete(0)
+
+        if self._made:
+            await self._bridge.call("clean up", delete)
+            self._made.clear()
+
+    async def shared(self, name: str, source: Path, progress: ProgressSink, label: str) -> str:
+        """The path of a volume that many VMs use, uploaded if it is not there yet."""
+        size_bytes = await self._bridge.call(f"read {source.name}", lambda _: source.stat().st_size)
+        deadline_s = time.monotonic() + PARTIAL_TIMEOUT_S
+        seen_bytes = -1
+        while True:
+            state = await self._bridge.call(f"look for {name}", self._look, name)
+            if state is None:
+                try:
+                    path = await self.upload(name, source, progress, label)
+                except InputError:
+                    continue  # another vmtui was first
+                self._made.remove(name)  # it stays, whatever becomes of this VM
+                return path
+            path, have_bytes = state
+            if have_bytes == size_bytes:
+                return path
+            # Someone is uploading it, or was interrupted: then it no longer grows.
+            if have_bytes > seen_bytes:
+                seen_bytes, deadline_s = have_bytes, time.monotonic() + PARTIAL_TIMEOUT_S / 4
+            elif time.monotonic() > deadline_s:
+                await self._bridge.call(f"replace {name}", self._drop, name)
+                seen_bytes = -1
+            await asyncio.sleep(0.2)
+
+    def _look(self, connection: libvirt.virConnect, name: str) -> tuple[str, int] | None:
+        volume = find(connection, self._places, name)
+        return None if volume is None else (str(volume.path()), capacity_bytes(volume))
+
+    def _drop(self, connection: libvirt.virConnect, name: str) -> None:
+        volume = find(connection, self._places, name)
+        if volume is not None:
+            volume.delete(0)
+
+
+def _left_over(name: str) -> InputError:
+    return InputError(
+        f"the storage pool {POOL} already has a volume {name}",
+        why="it is left from another VM, and is never overwritten",
+        hint=f"Take another name, or delete it if you no longer need it: "
+        f"virsh vol-delete {name} {POOL}",
+    )
+
+
+async def whole(work: Awaitable[T], then: Callable[[], None] = lambda: None) -> T:
+    """Await something that must not be left half-way: cancelled, it is first seen to its end."""
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        while not task.done():
+            try:
+                await asyncio.wait({task})
+            except asyncio.CancelledError:
+                continue
+        if not task.cancelled() and task.exception() is None:
+            then()
+        raise
+
+
+async def _send(
+    bridge: Bridge, places: Places, name: str, source: Path, report: Callable[[float], None]
+) -> None:
+    """Fill a volume from a local file; `report` gets the fraction done."""
+
+    def begin(connection: libvirt.virConnect) -> tuple[libvirt.virStream, BinaryIO, int]:
+        total_bytes = source.stat().st_size
+        volume = find(connection, places, name)
+        if volume is None:
+            raise OperationError(f"the volume {name} has vanished")
+        file = source.open("rb")
+        try:
+            stream = connection.newStream(0)
+            volume.upload(stream, 0, total_bytes, 0)
+        except BaseException:
+            file.close()
+            raise
+        return stream, file, total_bytes
+
+    stream, file, total_bytes = await whole(bridge.call(f"upload {source.name}", begin))
+    sent_bytes = 0
+    try:
+        while piece := await whole(
+            bridge.call(
+                f"upload {source.name}", _send_some, stream, file, timeout_s=UPLOAD_TIMEOUT_S
+            )
+        ):
+            sent_bytes += piece
+            report(sent_bytes / max(1, total_bytes))
+        await whole(bridge.call(f"upload {source.name}", lambda _: stream.finish()))
+    except BaseException:
+        with suppress(VmtuiError):
+            await whole(bridge.call("stop uploading", lambda _: stream.abort()))
+        raise
+    finally:
+        file.close()
+    await _refresh(bridge, places)
+
+
+def _send_some(_: libvirt.virConnect, stream: libvirt.virStream, file: BinaryIO) -> int:
+    sent = 0
+    while sent < CHUNK_BYTES and (data := file.read(PACKET_BYTES)):
+        view = memoryview(data)
+        while view:
+            view = view[stream.send(bytes(view)) :]
+        sent += len(data)
+    return sent
+
+
+async def _refresh(bridge: Bridge, places: Places) -> None:
+    """Let the pool look at what the new content is. It can't while another upload goes on."""
+    deadline_s = time.monotonic() + REFRESH_TIMEOUT_S
+    while True:
+        try:
+            await bridge.call("look at the storage pool", lambda c: pool(c, places).refresh(0))
+        except VmtuiError as error:
+            if "asynchronous jobs" not in error.why or time.monotonic() > deadline_s:
+                raise
+            await asyncio.sleep(0.1)
+        else:
+            return
