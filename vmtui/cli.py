@@ -1,4 +1,4 @@
-"""The command line: what can be typed, and which command it runs."""
+"""The command line's entry: parse, run, and end with the right status."""
 
 from __future__ import annotations
 
@@ -8,127 +8,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
-from vmtui import __version__
 from vmtui.errors import EXIT_FAILED, UsageError, VmtuiError
+from vmtui.parser import build_parser
 
 EXIT_INTERRUPTED = 130
 
 Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int]]
-
-
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in the words of the other errors."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(message, hint=f"See: {self.prog} --help")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line; also the source of completion."""
-    # Options that may stand before or behind the command. SUPPRESS keeps the second parser from
-    # overwriting what the first found.
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument(
-        "-c",
-        "--connect",
-        metavar="URI",
-        action="append",
-        help="a connection: kvm:, demo:, or any URI of libvirt; may be given several times",
-    )
-    common.add_argument("--read-only", action="store_true", help="refuse every change")
-    common.add_argument("--demo", action="store_true", help="the demo fleet, in memory")
-
-    parser: argparse.ArgumentParser = _Parser(
-        prog="vmtui",
-        description="A terminal manager for virtual machines. Without a command: the interface.",
-        parents=[common],
-    )
-    parser.add_argument("--version", action="version", version=f"vmtui {__version__}")
-    commands = parser.add_subparsers(
-        dest="command", metavar="COMMAND", parser_class=_Parser, title="commands"
-    )
-
-    def add(name: str, about: str, *, json: bool = False) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=about, description=about, parents=[common])
-        if json:
-            command.add_argument("--json", action="store_true", help="print JSON")
-        return command
-
-    add("list", "List all VMs.", json=True)
-    add("show", "Show all that is known of a VM.", json=True).add_argument("name", metavar="NAME")
-    _add_create(add)
-    _add_lifecycle(add)
-    _add_console(add)
-    _add_machine(add)
-    return parser
-
-
-_Add = Callable[..., argparse.ArgumentParser]
-
-
-def _add_create(add: _Add) -> None:
-    create = add("create", "Create a VM.", json=True)
-    create.add_argument("name", metavar="NAME")
-    create.add_argument(
-        "--image",
-        default="micro",
-        help="micro (the embedded one), none, or a disk image or ISO (default: %(default)s)",
-    )
-    create.add_argument("--cpus", type=int, default=1, metavar="N", help="vCPUs (default: 1)")
-    create.add_argument("--memory", metavar="SIZE", help="such as 512M or 2G")
-    create.add_argument("--disk", metavar="SIZE", help="such as 20G")
-    create.add_argument(
-        "--firmware", choices=("bios", "uefi", "secure-boot"), default="bios", help="what boots it"
-    )
-    create.add_argument("--tpm", action="store_true", help="add a TPM 2.0")
-    create.add_argument(
-        "--accel", choices=("auto", "kvm", "tcg"), default="auto", help="(default: auto)"
-    )
-    create.add_argument("--start", action="store_true", help="start it as well")
-    _add_wait(create, "with --start: wait for the login prompt, and say how long it took")
-
-
-def _add_wait(command: argparse.ArgumentParser, about: str) -> None:
-    command.add_argument("--wait", action="store_true", help=about)
-    command.add_argument(
-        "--timeout", type=float, default=300.0, metavar="S", help="for --wait (default: 300)"
-    )
-
-
-def _add_lifecycle(add: _Add) -> None:
-    # Imported late: a mistyped command need not wait for it.
-    from vmtui.actions import ACTIONS  # noqa: PLC0415
-
-    for action in ACTIONS:
-        if not action.command or action.prepare is None:
-            continue
-        command = add(action.command, action.help)
-        command.add_argument("names", metavar="NAME", nargs="+")
-        if action.dangerous:
-            command.add_argument("-y", "--yes", action="store_true", help="do not ask")
-        if action.command == "start":
-            _add_wait(command, "wait for the login prompt, and say how long it took")
-
-
-def _add_console(add: _Add) -> None:
-    console = add("console", "Attach this terminal to a serial console; Ctrl+] detaches.")
-    console.add_argument("name", metavar="NAME")
-    console.add_argument("--force", action="store_true", help="take it over from whoever has it")
-    console.add_argument("--escape", metavar="KEY", help="the key that detaches, such as ctrl+a")
-    log = add("log", "Print the end of the hypervisor's log of a VM.")
-    log.add_argument("name", metavar="NAME")
-    log.add_argument("--console", action="store_true", help="what the serial console printed")
-
-
-def _add_machine(add: _Add) -> None:
-    doctor = add("doctor", "What this machine has for VMs, and what is missing.", json=True)
-    doctor.add_argument("--recheck", action="store_true", help="try KVM again")
-    config = add("config", "The configuration.")
-    config.add_argument("what", choices=("path", "show", "check"))
-    completion = add("completion", "Print the completion script of a shell.")
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -314,7 +314,7 @@ async def completion(options: argparse.Namespace) -> int:
     """`vmtui completion SHELL`."""
     import shtab  # noqa: PLC0415
 
-    from vmtui.cli import build_parser  # noqa: PLC0415
+    from vmtui.parser import build_parser  # noqa: PLC0415
 
     print(shtab.complete(build_parser(), shell=options.shell))
     return EXIT_DONE

@@ -20,6 +20,7 @@ from vmtui.spec import VMSpec
 CASES = (
     "demo",
     "test_driver",
+    pytest.param("kvm", marks=pytest.mark.slow),
     pytest.param("session", marks=pytest.mark.slow),
     pytest.param("system", marks=pytest.mark.slow),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +14,8 @@ import pytest
 from tests.contract.cases import CASES, BackendCase, wiped
 from vmtui.backends.base import Backend
 from vmtui.backends.demo import DemoBackend
+from vmtui.backends.kvm.backend import KvmBackend
+from vmtui.backends.kvm.store import Store
 from vmtui.images import micro
 from vmtui.spec import BLANK, MICRO, VMSpec
 from vmtui.units import MIB
@@ -107,6 +111,33 @@ def _daemon_case(daemon: PrivateLibvirtd) -> BackendCase:
         has_real_guest=True,
         paths_left=paths_left,
     )
+
+
+@pytest.fixture
+def kvm_case(micro_image: None) -> Iterator[BackendCase]:
+    """The direct backend with real QEMU, on a store of its own."""
+    # Not tmp_path: the path of a socket may have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="vmtui-") as folder:
+        root = Path(folder)
+
+        def paths_left() -> set[str]:
+            # The definition is the VM itself; a deletion names what else goes.
+            return {
+                str(path)
+                for path in (root / "vms").rglob("*")
+                if path.is_file() and path.name not in (".lock", "vm.toml")
+            }
+
+        yield BackendCase(
+            lambda read_only: KvmBackend(
+                store=Store(root / "vms", root / "run"), read_only=read_only
+            ),
+            micro_with_disk,
+            has_real_guest=True,
+            paths_left=paths_left,
+        )
+        assert [path.name for path in (root / "vms").iterdir() if path.name != ".lock"] == []
+        assert list((root / "run").iterdir()) == []
 
 
 @pytest.fixture

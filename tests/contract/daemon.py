@@ -199,6 +199,14 @@ class SystemLibvirtd(PrivateLibvirtd):
         for target, folder in _BOUND.items():
             (self.root / folder).mkdir(exist_ok=True)
             steps.append(f"mount --bind {self.root / folder} {target}")
+        if Path("/dev/kvm").exists():
+            # Where KVM opens but does not work, libvirtd probes QEMU anew for seconds with each
+            # call; what QEMU's user can't open is not tried.
+            (self.root / "kvm").touch(mode=0o000)
+            steps.append(f"mount --bind {self.root / 'kvm'} /dev/kvm")
+            # libvirt's own namespaces for QEMU can't handle a /dev/kvm that is a mount.
+            with (self.root / "etc/qemu.conf").open("a") as settings:
+                settings.write("\nnamespaces = []\n")
         steps += [f"{_which('virtlogd')} -d", f"exec {_which('libvirtd')}"]
         self.root.chmod(0o711)
         return ["unshare", "--mount", "--propagation=private", "sh", "-ec", "; ".join(steps)]

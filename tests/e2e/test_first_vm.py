@@ -40,7 +40,7 @@ def terminal(home: Path) -> Iterator[Terminal]:
 
 
 def name_the_new_vm(terminal: Terminal, name: str) -> None:
-    """`n`, the proposed name replaced, Enter. Keys are pressed no faster than the screen follows."""
+    """`n`, the proposed name replaced, Enter; no key faster than the screen follows."""
     terminal.press("n")
     terminal.wait_for(r"Name\s+micro-1")
     terminal.press("C-u")

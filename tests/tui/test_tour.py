@@ -12,9 +12,6 @@ import pytest
 from tests.tui.support import point, press, running, until
 from vmtui.backends.demo import DemoBackend
 
-CPU_LIMIT_S = 0.05
-"""CPU time of one callback: other programs of the machine don't count."""
-
 WALL_LIMIT_S = 1.0
 """What waits instead of computing shows here; generous, because the machine may be busy."""
 
@@ -41,7 +38,7 @@ async def _debug() -> None:
 
 
 class Worst:
-    """The callback that held up the loop longest."""
+    """The callback that held up the loop longest, in CPU time: other programs don't count."""
 
     cpu_s = 0.0
     wall_s = 0.0
@@ -66,8 +63,8 @@ def measured(worst: Worst, now: list[str]) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("uri", ["demo:", "demo:?vms=1000"])
-async def test_the_tour_never_holds_up_the_loop(uri: str) -> None:
+@pytest.mark.parametrize(("uri", "limit_s"), [("demo:", 0.05), ("demo:?vms=1000", 0.15)])
+async def test_the_tour_never_holds_up_the_loop(uri: str, limit_s: float) -> None:
     async with running(DemoBackend(uri), size=(120, 40)) as (app, pilot):
         await point(pilot, app, "web-01")
         worst, now = Worst(), [""]
@@ -76,6 +73,6 @@ async def test_the_tour_never_holds_up_the_loop(uri: str) -> None:
                 now[0] = " ".join(keys)
                 await press(pilot, *keys)
                 await until(pilot, lambda: app.screen is app.dashboard)
-        assert worst.cpu_s < CPU_LIMIT_S, worst.what
+        assert worst.cpu_s < limit_s, worst.what
         assert worst.wall_s < WALL_LIMIT_S
         assert app.screen is app.dashboard

@@ -54,7 +54,7 @@ async def resolve(image: str) -> Boot:
         return MICRO
     if image == BootKind.NONE.value:
         return BLANK
-    path = Path(os.path.abspath(os.path.expanduser(image)))  # noqa: PTH100, PTH111 (no I/O)
+    path = _absolute(image)
     head, file_bytes = _head(path)
     format_found = _format(path, head, file_bytes)
     _check_promise(path, format_found)
@@ -68,6 +68,10 @@ async def resolve(image: str) -> Boot:
     if not isinstance(virtual_bytes, int) or virtual_bytes <= 0:
         raise InputError(f"{path} is not a usable {format_found} image", why="it has no size")
     return Boot(BootKind.DISK, path, format_found, virtual_bytes)
+
+
+def _absolute(image: str) -> Path:
+    return Path(image).expanduser().absolute()
 
 
 def _head(path: Path) -> tuple[bytes, int]:

@@ -10,9 +10,8 @@ from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.css.query import NoMatches
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Input, Static
@@ -27,7 +26,7 @@ from vmtui.spec import MICRO, Boot, Limits, Problem, VMSpec
 from vmtui.units import plain, size
 from vmtui.views import ConnectionStatus, ConnectionView
 from vmtui.widgets.facts import FIRMWARE
-from vmtui.widgets.forms import Choice, Tick
+from vmtui.widgets.forms import Choice, Texts, Tick
 
 DEBOUNCE_S = 0.2
 
@@ -75,9 +74,28 @@ class CreateScreen(ModalScreen[Wanted | None]):
         self._uri = preferred_uri if preferred_uri in uris else uris[0]
         self._boot: Boot | None = MICRO
         self._image_error: VmtuiError | None = None
-        self._filled: dict[str, str] = {}  # what was filled in, not typed
         self._resolved = asyncio.Event()
         self._resolved.set()
+        self._judging = False
+        self._image = "micro"
+        places = [(place.uri, place.label) for place in self._places]
+        self._filled = {
+            "name": free_name("micro", MICRO, self._limits().taken_names),
+            "memory": default_memory(MICRO),
+            "disk": default_disk(MICRO),
+        }
+        values = {**self._filled, "image": self._image, "vcpus": "1"}
+        self._inputs = {
+            name: Input(value, id=name, compact=True, placeholder="none" if name == "disk" else "")
+            for name, value in values.items()
+        }
+        self._connection = Choice(places, value=self._uri, id="connection")
+        self._firmware = Choice([(f.value, words) for f, words in FIRMWARE.items()], id="firmware")
+        self._tpm = Tick("TPM 2.0, emulated", id="tpm")
+        self._then = Choice(self._thens(), id="then")
+        self._notes = Texts((), id="notes")
+        self.notes: dict[str, tuple[str, str]] = {}  # by field: a problem or a hint, and its ink
+        self._full = Static("", id="full")
 
     # -- what it looks like --------------------------------------------------------------------
 
@@ -85,39 +103,29 @@ class CreateScreen(ModalScreen[Wanted | None]):
         """Title, fields with their notes, buttons."""
         with Vertical(id="box"):
             yield Static(Content("New VM"), id="title")
-            with VerticalScroll(id="fields", can_focus=False):
-                for name, widget in self._fields().items():
-                    with Horizontal(classes="field"):
-                        yield Static(Content(LABELS[name]), classes="label")
-                        yield widget
-                        yield Static("", id=f"note-{name}", classes="note")
-            yield Static("", id="full")
+            with Horizontal(id="fields"):
+                yield Texts([(LABELS[name], "quiet") for name in self._fields()], id="labels")
+                with Vertical(id="inputs"):
+                    yield from self._fields().values()
+                yield self._notes
+            yield self._full
             with Horizontal(id="buttons"):
                 yield Static(Content("Enter creates · Tab next · Esc cancels"), id="keys")
                 yield Button("cancel", id="cancel")
                 yield Button("create", id="create", variant="primary")
 
     def _fields(self) -> dict[str, Widget]:
-        self._filled = {
-            "name": free_name("micro", MICRO, self._limits().taken_names),
-            "memory": default_memory(MICRO),
-            "disk": default_disk(MICRO),
+        """The fields in their order; a single connection needs no choice."""
+        others: dict[str, Widget] = {
+            "connection": self._connection,
+            "firmware": self._firmware,
+            "tpm": self._tpm,
+            "then": self._then,
         }
-        places = [(place.uri, place.label) for place in self._places]
-        fields: dict[str, Widget] = {
-            "name": Input(self._filled["name"], id="name", compact=True),
-            "connection": Choice(places, value=self._uri, id="connection"),
-            "image": Input("micro", id="image", compact=True),
-            "vcpus": Input("1", id="vcpus", compact=True),
-            "memory": Input(self._filled["memory"], id="memory", compact=True),
-            "disk": Input(self._filled["disk"], placeholder="none", id="disk", compact=True),
-            "firmware": Choice([(f.value, words) for f, words in FIRMWARE.items()], id="firmware"),
-            "tpm": Tick("TPM 2.0, emulated", id="tpm"),
-            "then": Choice(self._thens(), id="then"),
-        }
-        if len(places) == 1:
-            fields.pop("connection")
-        return fields
+        if len(self._places) == 1:
+            del others["connection"]
+        widgets = {**self._inputs, **others}
+        return {name: widgets[name] for name in LABELS if name in widgets}
 
     def _thens(self) -> list[tuple[str, str]]:
         place = next(place for place in self._places if place.uri == self._uri)
@@ -126,49 +134,42 @@ class CreateScreen(ModalScreen[Wanted | None]):
 
     def on_mount(self) -> None:
         """Show notes and problems from the start."""
-        self._judge()
+        self._judge_soon()
 
     def on_descendant_focus(self) -> None:
         """Tell the focused field's problem in full."""
-        self._judge()
+        self._judge_soon()
 
     # -- what is typed -------------------------------------------------------------------------
 
     def _limits(self) -> Limits:
         return self._shared.fleet.limits(self._uri)
 
-    def _value(self, name: str) -> str:
-        return self.query_one(f"#{name}", Input).value
-
     def _draft(self) -> Draft:
         return Draft(
-            name=self._value("name"),
-            image=self._value("image"),
-            vcpus=self._value("vcpus"),
-            memory=self._value("memory"),
-            disk=self._value("disk"),
+            **{name: widget.value for name, widget in self._inputs.items()},
             boot=self._boot,
             image_error=self._image_error,
-            firmware=Firmware(self.query_one("#firmware", Choice).value),
-            tpm=self.query_one("#tpm", Tick).on,
+            firmware=Firmware(self._firmware.value),
+            tpm=self._tpm.on,
         )
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
-        if event.input.id == "image" and event.value != getattr(self, "_image", "micro"):
+        if event.input.id == "image" and event.value != self._image:
             self._image = event.value
             self._boot, self._image_error = None, None
             self._resolved.clear()
             self.run_worker(self._resolve(event.value), group="image", exclusive=True)
-        self._judge()
+        self._judge_soon()
 
     @on(Choice.Changed)
     def _chosen(self, event: Choice.Changed) -> None:
         if event.choice.id == "connection":
             self._uri = event.choice.value
-            self.query_one("#then", Choice).set_options(self._thens())
+            self._then.set_options(self._thens())
             self._fill()
-        self._judge()
+        self._judge_soon()
 
     async def _resolve(self, image: str) -> None:
         await asyncio.sleep(DEBOUNCE_S)
@@ -178,36 +179,37 @@ class CreateScreen(ModalScreen[Wanted | None]):
             self._boot, self._image_error = MICRO, error
         self._fill()
         self._resolved.set()
-        self._judge()
+        self._judge_soon()
 
     def _fill(self) -> None:
         """Fit what was filled in to the image; what the user typed stays."""
         if self._boot is None or self._image_error is not None:
             return
         fresh = {
-            "name": free_name(self._value("image"), self._boot, self._limits().taken_names),
+            "name": free_name(self._image, self._boot, self._limits().taken_names),
             "memory": default_memory(self._boot),
             "disk": default_disk(self._boot),
         }
         for name, value in fresh.items():
-            widget = self.query_one(f"#{name}", Input)
+            widget = self._inputs[name]
             if widget.value == self._filled[name]:
                 widget.value = self._filled[name] = value
 
+    def _judge_soon(self) -> None:
+        # Many changes at a time, such as those of filling in, are judged once.
+        if not self._judging:
+            self._judging = True
+            self.call_later(self._judge)
+
     def _judge(self) -> None:
-        try:
-            draft = self._draft()
-        except NoMatches:
-            return  # not composed yet
-        limits = self._limits()
+        self._judging = False
+        draft, limits = self._draft(), self._limits()
         _, problems = draft.read(limits)
-        notes = self._notes(draft, limits)
-        for name in LABELS:
-            found = [problem for problem in problems if problem.field == name]
-            for note in self.query(f"#note-{name}").results(Static):
-                note.set_class(bool(found), "problem")
-                text = str(found[0]) if found else notes.get(name, "")
-                note.update(Content(plain(text)))
+        hints = self._hints(draft, limits)
+        self.notes = {name: (hints.get(name, ""), "quiet") for name in self._fields()}
+        for problem in reversed(problems):  # the first of a field is shown
+            self.notes[problem.field] = (plain(str(problem)), "bad")
+        self._notes.show([self.notes[name] for name in self._fields()])
         self._tell_in_full(problems)
 
     def _tell_in_full(self, problems: list[Problem]) -> None:
@@ -215,10 +217,10 @@ class CreateScreen(ModalScreen[Wanted | None]):
         focused = self.focused.id if self.focused else None
         found = [p for p in problems if p.field == focused] or problems
         text = plain(str(found[0])) if found else ""
-        room = self.query(".note").first().size.width - 2
-        self.query_one("#full", Static).update(Content(text if cell_len(text) > room else ""))
+        room = self._notes.size.width
+        self._full.update(Content(text if cell_len(text) > room else ""))
 
-    def _notes(self, draft: Draft, limits: Limits) -> dict[str, str]:
+    def _hints(self, draft: Draft, limits: Limits) -> dict[str, str]:
         notes = {"image": described(draft.boot)}
         if limits.host_cpus:
             notes["vcpus"] = f"the host has {limits.host_cpus} CPUs"
@@ -254,7 +256,7 @@ class CreateScreen(ModalScreen[Wanted | None]):
         await self._resolved.wait()
         spec, problems = self._draft().read(self._limits())
         if spec is not None:
-            self.dismiss(Wanted(self._uri, spec, self.query_one("#then", Choice).value))
+            self.dismiss(Wanted(self._uri, spec, self._then.value))
         elif problems:
             for widget in self.query(f"#{problems[0].field}").results():
                 widget.focus()

@@ -6,7 +6,7 @@ from vmtui.actions import BY_ID
 from vmtui.backends.base import ProgressSink
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.console import open_console
-from vmtui.screens.create import CONSOLE, NOTHING, CreateScreen, Wanted
+from vmtui.screens.create import CONSOLE, NOTHING, CreateScreen, Wanted, creating_connections
 from vmtui.screens.dashboard import Dashboard
 from vmtui.screens.doing import Outcome, tell
 from vmtui.views import TaskStatus, VMRef
@@ -15,6 +15,8 @@ from vmtui.views import TaskStatus, VMRef
 async def create(screen: FleetScreen, dashboard: Dashboard) -> None:
     """Ask, make, start, attach; for a worker of the app."""
     app, fleet = screen.app, screen.context.fleet
+    if not creating_connections(screen.context):
+        return  # the last one went down just now
     rows = screen.targets()
     form = CreateScreen(screen.context, rows[0].ref.uri if rows else None)
     wanted = await app.push_screen_wait(form)

@@ -11,7 +11,25 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from vmtui.units import plain
-from vmtui.widgets.lines import Line, Lines
+from vmtui.widgets.lines import Line, Lines, fit
+
+
+class Texts(Lines):
+    """A text beside each line of a form, cut where it is too long: one widget for all."""
+
+    def __init__(self, rows: Sequence[tuple[str, str]], *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._rows = list(rows)  # texts, and the names of their inks
+
+    def show(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Other texts."""
+        self._rows = list(rows)
+        self.redraw()
+
+    def paint(self) -> Sequence[Line]:
+        """A line each."""
+        width = self.size.width
+        return [[Segment(fit(text, width), getattr(self.ink, ink))] for text, ink in self._rows]
 
 
 class Choice(Lines, can_focus=True):

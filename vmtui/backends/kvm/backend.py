@@ -293,9 +293,9 @@ class KvmBackend:
 
     async def console(self, vm: VMId, *, force: bool = False) -> Console:
         """Attach to the serial console's socket."""
-        machine = self._active(vm, "attach to")
         if self._read_only:
-            raise read_only(f"the console of {machine.name}")
+            raise read_only(f"the console of {self._machine(vm).name}")
+        machine = self._active(vm, "attach to")
         return await SocketConsole.attach(machine.name, machine.place, force=force)
 
     async def console_output(self, vm: VMId) -> AsyncGenerator[bytes, None]:

@@ -75,7 +75,10 @@ class SocketConsole:
         self._server = await asyncio.start_unix_server(self._on_take_over, str(self._hold))
 
     async def _on_take_over(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Let go at once, also when nobody is reading: the asker waits for the lock.
+        self._ended_because = "the console was taken over by another process"
         self._taken.set()
+        await self.close()
         writer.close()
 
     @property
@@ -93,10 +96,7 @@ class SocketConsole:
                 with suppress(OSError):
                     if chunk := data.result():
                         return chunk
-                self._ended_because = "the VM is off"
-            else:
-                self._ended_because = "the console was taken over by another process"
-                await self.close()
+                self._ended_because = self._ended_because or "the VM is off"
             return b""
         finally:
             for waiter in (data, taken):

@@ -47,6 +47,7 @@ from vmtui.units import MIB
 T = TypeVar("T")
 
 DEFINE_TIMEOUT_S = 8.0
+VERSION_TIMEOUT_S = 8.0
 DELETE_TIMEOUT_S = 120.0
 
 _POWER = Feature.SHUTDOWN | Feature.REBOOT | Feature.PAUSE
@@ -168,7 +169,22 @@ class LibvirtBackend:
     async def host(self) -> Host:
         """Its size and software, and what `auto` comes to on it."""
         bridge = self._open_bridge()
-        host = await bridge.call("ask about the host", _host, self._driver)
+        host = await bridge.call("ask about the host", _host)
+        try:
+            version = await bridge.call(
+                "ask for the hypervisor's version",
+                lambda c: listing.attempt(c.getVersion, 0),
+                timeout_s=VERSION_TIMEOUT_S,
+            )
+        except UnreachableError:
+            # For this libvirt probes QEMU, for seconds where KVM is there but does not work.
+            if bridge.lost is not None:
+                raise
+            version = 0
+        hypervisor = " · ".join(
+            filter(None, (_version(self._driver, int(version)), host.hypervisor))
+        )
+        host = replace(host, hypervisor=hypervisor)
         accel, reason = await self._accel(bridge)
         return replace(host, accel=accel, accel_reason=reason)
 
@@ -408,23 +424,19 @@ class LibvirtBackend:
         )
 
 
-def _host(connection: libvirt.virConnect, driver: str) -> Host:
+def _host(connection: libvirt.virConnect) -> Host:
     info: Any = connection.getInfo()
-    library = listing.attempt(lambda: int(connection.getLibVersion()), None)
-    hypervisor = listing.attempt(lambda: int(connection.getVersion()), None)
+    library = listing.attempt(lambda: int(connection.getLibVersion()), 0)
     name = listing.attempt(lambda: str(connection.getHostname()), "")
-    parts = [f"{driver} {_version(hypervisor)}".strip()]
-    if library is not None:
-        parts.append(f"libvirt {_version(library)}")
     # The size in `info` is of what is online now on some hosts; the statistics know the whole.
     memory_bytes = stats.host_counters(connection).memory_total_bytes or int(info[1]) * MIB
-    return Host(name, int(info[2]), memory_bytes, " · ".join(parts), Accel.TCG)
+    return Host(name, int(info[2]), memory_bytes, _version("libvirt", library), Accel.TCG)
 
 
-def _version(number: int | None) -> str:
+def _version(program: str, number: int) -> str:
     if not number:
-        return ""
-    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+        return program
+    return f"{program} {number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
 
 
 def _has_kvm(connection: libvirt.virConnect) -> bool:

@@ -145,6 +145,7 @@ class Bridge:
         self._workers = Workers(f"libvirt {uri}")
         self._connection: libvirt.virConnect | None = None
         self._callbacks: list[int] = []
+        self._calls: set[asyncio.Future[Any]] = set()
         self.on_lost: list[Callable[[VmtuiError], None]] = []
         self._closed = False
 
@@ -244,7 +245,10 @@ class Bridge:
 
     def start(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """As `call`, but the raw future: it may raise libvirtError, and has no deadline."""
-        return self._workers.submit(function, self.connection, *args)
+        future = self._workers.submit(function, self.connection, *args)
+        self._calls.add(future)
+        future.add_done_callback(self._calls.discard)
+        return future
 
     def give_up(self, future: asyncio.Future[Any]) -> None:
         """That call of `start` has missed its deadline; another thread may take its place."""
@@ -264,14 +268,18 @@ class Bridge:
         connection, self._connection = self._connection, None
         if connection is None:
             return
-        closing = self._workers.submit(_close, connection, self._callbacks)
-        self._callbacks = []
+        closing = asyncio.ensure_future(self._close_after_calls(connection))
         del connection
+        # A call that hangs keeps the connection until it returns, but nobody waits for that.
+        await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
+
+    async def _close_after_calls(self, connection: libvirt.virConnect) -> None:
+        # Closing frees what a call in another thread still works on, so calls come first.
         try:
-            await asyncio.wait({closing}, timeout=CLOSE_TIMEOUT_S)
+            while self._calls:
+                await asyncio.wait(tuple(self._calls))
+            await self._workers.submit(_close, connection, self._callbacks)
         finally:
-            if not closing.done():
-                self._workers.give_up(closing)
             self._workers.stop()
 
 

@@ -127,10 +127,14 @@ class StreamConsole:
         # A stream that has ended would be reported again and again.
         self._quietly(lambda _: _release(stream, abort=False))
 
+    @property
+    def _over(self) -> bool:
+        return self._ended or self._stream is None
+
     async def read(self) -> bytes:
         """The next bytes; b"" at the end."""
         while not self._chunks:
-            if self._ended or self._stream is None:
+            if self._over:
                 if not self._ended_because:
                     self._ended_because = await self._why_ended()
                 return b""
@@ -173,7 +177,7 @@ class StreamConsole:
                     timeout_s=SEND_TIMEOUT_S,
                 )
             except VmtuiError:
-                if self._ended or self._bridge.lost is not None:
+                if self._over or self._bridge.lost is not None:
                     return
                 raise
             if sent == _NO_DATA:

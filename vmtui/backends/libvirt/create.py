@@ -9,6 +9,7 @@ import tempfile
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import libvirt
 
@@ -25,6 +26,8 @@ from vmtui.images import micro
 from vmtui.model import Accel, Firmware, VMId
 from vmtui.spec import Boot, BootKind, VMSpec, name_problem
 
+SURVEY_TIMEOUT_S = 60.0
+"""libvirt may have to probe QEMU first, which takes seconds."""
 CONVERT_TIMEOUT_S = 6 * 3600.0
 _UNDEFINE = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
 
@@ -33,7 +36,9 @@ async def create(
     bridge: Bridge, places: Places, spec: VMSpec, accel: Accel, progress: ProgressSink
 ) -> VMId:
     """Define the domain, off. Cancelled or failed, nothing of it is left."""
-    facts = await bridge.call(f"create {spec.name}", _survey, spec, accel)
+    facts = await bridge.call(
+        f"create {spec.name}", _survey, spec, accel, timeout_s=SURVEY_TIMEOUT_S
+    )
     can_log = await bridge.call("look for the logs", lambda _: places.can_log())
     volumes = Volumes(bridge, places)
     vm = str(uuid.uuid4())
@@ -96,8 +101,8 @@ def _survey(connection: libvirt.virConnect, spec: VMSpec, accel: Accel) -> _Fact
     network = _network(connection)
     if str(connection.getType()).upper() == "TEST":
         return _Facts("i686", True, network)
-    root = parse(str(connection.getCapabilities()))
-    arch = (root.findtext("host/cpu/arch") if root is not None else None) or "x86_64"
+    info: Any = connection.getInfo()
+    arch = str(info[0])
     _check_offer(connection, spec, arch, accel)
     return _Facts(arch, False, network)
 

@@ -51,12 +51,11 @@ class Places:
         return str(self.logs / f"{name}-console.log") if self.local and self.logs else None
 
     def can_log(self) -> bool:
-        """Whether libvirt can write there. A session's folder it makes only once a VM has run."""
+        """Whether libvirt can write there and we can read. It makes the folder with its first VM."""
         if not self.local or self.logs is None:
             return False
         try:
-            if self.session:
-                self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.logs.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError:
             return False
         return True
