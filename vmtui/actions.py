@@ -144,7 +144,7 @@ async def _prepare_shutdown(fleet: Fleet, ref: VMRef) -> Prepared:
 
 async def _prepare_delete(fleet: Fleet, ref: VMRef) -> Prepared:
     plan = await fleet.backend(ref).delete_plan(ref.id)
-    lines = [f"{plan.name} is running: it is forced off first."] if plan.force_off else []
+    lines = [f"{plan.name} is on: it is forced off first."] if plan.force_off else []
     for doomed in plan.doomed:
         extent = "" if doomed.size_bytes is None else f" ({size(doomed.size_bytes)})"
         lines.append(f"Deleted for good: {doomed.what} {doomed.name}{extent}")

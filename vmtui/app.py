@@ -102,6 +102,10 @@ class VmtuiApp(App[None]):
         if self._open_create:
             self.dashboard.action_do("new")
 
+    def on_unmount(self) -> None:
+        """Leave the process as it was."""
+        gc.unfreeze()
+
     async def _examine(self) -> None:
         try:
             checks = await self.context.examine()

@@ -12,7 +12,8 @@ from vmtui.model import Accel, Firmware
 from vmtui.units import GIB, MIB, TIB, plain, size
 
 NAME_LIMIT = 63
-MEMORY_MINIMUM_BYTES = 64 * MIB
+MEMORY_MINIMUM_BYTES = 96 * MIB
+"""The micro guest gives no prompt with 64."""
 MEMORY_MAXIMUM_BYTES = 16 * TIB
 DISK_MINIMUM_BYTES = MIB
 DISK_MAXIMUM_BYTES = 512 * TIB

@@ -75,14 +75,18 @@ def demo_case() -> BackendCase:
 
 
 @pytest.fixture
-def test_driver_case() -> BackendCase:
-    """libvirt's driver for tests: all in this process."""
-    pytest.importorskip("libvirt")
+def test_driver_case() -> Iterator[BackendCase]:
+    """libvirt's driver for tests: all in this process, and only while someone is connected."""
+    libvirt = pytest.importorskip("libvirt")
     from vmtui.backends.libvirt.backend import LibvirtBackend
+    from vmtui.backends.libvirt.bridge import start_event_loop
 
-    return BackendCase(
+    start_event_loop()
+    keeper = libvirt.open("test:///default")
+    yield BackendCase(
         lambda read_only: LibvirtBackend("test:///default", read_only=read_only), blank
     )
+    keeper.close()
 
 
 @pytest.fixture(scope="session")

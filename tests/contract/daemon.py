@@ -199,6 +199,7 @@ class SystemLibvirtd(PrivateLibvirtd):
         for target, folder in _BOUND.items():
             (self.root / folder).mkdir(exist_ok=True)
             steps.append(f"mount --bind {self.root / folder} {target}")
+        (self.root / "run/lock").mkdir()
         if Path("/dev/kvm").exists():
             # Where KVM opens but does not work, libvirtd probes QEMU anew for seconds with each
             # call; what QEMU's user can't open is not tried.

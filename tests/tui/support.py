@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +18,7 @@ from vmtui.backends.registry import label
 from vmtui.config import Config
 from vmtui.errors import BusyError, OperationError, UnreachableError
 from vmtui.fleet import Fleet
-from vmtui.model import VM, Accel, Host, Power, VMId
+from vmtui.model import VM, Accel, Counters, Host, Power, Stalled, VMId
 from vmtui.screens.base import Check
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.lines import Lines
@@ -73,6 +73,19 @@ class Slow(DemoBackend):
     async def power(self, vm: VMId, op: Power) -> None:
         await self.gate.wait()
         await super().power(vm, op)
+
+
+class Stalling(DemoBackend):
+    """VMs of the given names stop answering when told so."""
+
+    stalled: frozenset[str] = frozenset()
+
+    async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
+        found = dict(await super().counters(vms))
+        for vm_id in found:
+            if (await self.vm(vm_id)).name in self.stalled:
+                found[vm_id] = Stalled("no answer for 3 s")
+        return found
 
 
 class SilentConsole:

@@ -353,7 +353,9 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         yield
         calls.append("resumed")
 
-    async def attach_for_a_moment(console: Console, *, name: str, escape: bytes) -> str:
+    async def attach_for_a_moment(
+        console: Console, *, name: str, escape: bytes, history: bytes = b""
+    ) -> str:
         calls.append(name)
         assert escape == b"\x1d"
         await asyncio.sleep(0.5)
@@ -390,7 +392,7 @@ async def test_a_console_that_breaks_gives_the_terminal_back(
 ) -> None:
     from vmtui.errors import OperationError
 
-    async def broken(console: Console, *, name: str, escape: bytes) -> str:
+    async def broken(console: Console, *, name: str, escape: bytes, history: bytes = b"") -> str:
         raise OperationError("the console broke", why="it is a test")
 
     monkeypatch.setattr(attach, "attach", broken)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.tui.support import (
     Emulated,
     Renamed,
+    Stalling,
     Unreachable,
     names,
     point,
@@ -16,9 +19,11 @@ from tests.tui.support import (
     shown,
     until,
 )
+from vmtui.app import FleetChanged
 from vmtui.backends.demo import DemoBackend
 from vmtui.config import Config
 from vmtui.screens.vm import VMScreen
+from vmtui.views import FleetView
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60), (60, 12), (20, 5)])
@@ -270,3 +275,42 @@ async def test_an_unknown_theme_is_told_and_the_default_is_used() -> None:
     async with running(config=Config(theme="nope")) as (app, _):
         assert app.theme == "vmtui-dark"
         assert "there is no theme 'nope'" in said(app)
+
+
+async def test_a_stalled_vm_keeps_its_figures_greyed_and_says_how_old_they_are() -> None:
+    backend = Stalling()
+    async with running(backend) as (app, pilot):
+        await until(pilot, lambda: all(r.rates for r in app.dashboard.table.rows.all if r.rates))
+        await until(pilot, lambda: "▰" in shown(app.dashboard.table))
+        backend.stalled = frozenset({"web-01"})
+        await until(pilot, lambda: "▲ stalled" in shown(app.dashboard.table))
+        line = next(x for x in shown(app.dashboard.table).splitlines() if "web-01" in x)
+        assert " s " in line.split("stalled")[1][:6]
+        assert any(character.isdigit() for character in line.split("KVM")[0].split("stalled")[1])
+        await point(pilot, app, "web-01")
+        assert "no answer for 3 s" in shown(app.dashboard.detail)
+        backend.stalled = frozenset()
+        await until(pilot, lambda: "stalled" not in shown(app.dashboard.table))
+
+
+async def test_a_burst_of_views_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as (app, pilot):
+        drawn: list[FleetView] = []
+        monkeypatch.setattr(app.dashboard, "show", drawn.append)
+        views = [app.fleet.view() for _ in range(50)]
+        for view in views:
+            app.post_message(FleetChanged(view))
+        await until(pilot, lambda: views[-1] in drawn)
+        assert len(drawn) < 5
+
+
+async def test_the_users_themes_are_loaded_and_a_bad_one_costs_a_message(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine.toml").write_text('primary = "#ff8800"\nbackground = "#101010"')
+    (tmp_path / "bad.toml").write_text('primary = "no colour"')
+    monkeypatch.setattr("vmtui.app.themes_path", lambda: tmp_path)
+    async with running(config=Config(theme="mine")) as (app, _):
+        assert app.theme == "mine"
+        assert "bad.toml" in said(app)
+        assert "not a colour" in said(app)

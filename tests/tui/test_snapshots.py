@@ -85,7 +85,7 @@ def test_dashboard(snap_compare: Compare, frozen: Hands, size: tuple[int, int], 
 
     async def before(pilot: Pilot[None]) -> None:
         await past(app, frozen, pilot)
-        await pilot.press("j", "space", "j")
+        await pilot.press("j", "space")
         await pilot.pause()
 
     assert snap_compare(app, terminal_size=size, run_before=before)

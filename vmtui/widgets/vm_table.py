@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
@@ -14,15 +12,12 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from vmtui.theming import Ink, ink_of
+from vmtui.theming import ink_of
 from vmtui.views import FleetView, VMRef, VMView
 from vmtui.widgets.clock import Clock
-from vmtui.widgets.columns import GAP, SUMMARY, Cell, Column, laid_out
-from vmtui.widgets.lines import Line, fit, length
+from vmtui.widgets.columns import GAP, SUMMARY, Column, laid_out
+from vmtui.widgets.row_strips import GUTTER, empty_strip, header_strip, row_strip
 from vmtui.widgets.rows import Rows
-
-GUTTER = 3
-"""Cells before the first column: cursor, mark, blank."""
 
 
 class VMTable(ScrollView, can_focus=True):
@@ -151,21 +146,11 @@ class VMTable(ScrollView, can_focus=True):
         width = self._width = self.scrollable_content_region.width
         columns = [c for c in SUMMARY if self._several or c.id != "connection"]
         self._columns = laid_out(columns, max(10, width - GUTTER - 1))
-        header = self._header_strip(ink_of(self.app), width)
+        header = header_strip(self._columns, self.rows, ink_of(self.app), width)
         if header != self._header:
             self._header = header
             self._strips.clear()
             self.refresh()
-
-    def _header_strip(self, ink: Ink, width: int) -> Strip:
-        line: Line = [Segment(" " * GUTTER)]
-        for column, cells in self._columns:
-            title, style = column.title, ink.quiet
-            if column is self.rows.column:
-                arrow = "▼" if self.rows.descending else "▲"
-                title, style = f"{title} {arrow}".strip(), ink.accent
-            line += [Segment(fit(title, cells, right=column.right), style), Segment(" " * GAP)]
-        return Strip(line).adjust_cell_length(width).apply_style(ink.base)
 
     def _rearranged(self) -> None:
         self._set_virtual_size()
@@ -203,7 +188,7 @@ class VMTable(ScrollView, can_focus=True):
         if width != self._width:
             self._lay_out()
         if not self.rows.shown:
-            return self._empty_strip(y, width, ink)
+            return empty_strip(self.empty, y, self.size.height, width, ink)
         if y == 0:
             return self._header
         index = self.scroll_offset.y + y - 1
@@ -216,35 +201,7 @@ class VMTable(ScrollView, can_focus=True):
 
     def _row_strip(self, index: int, width: int) -> Strip:
         ink = ink_of(self.app)
-        row = self.rows.shown[index]
-        here = index == self.rows.index
-        cell = Cell(row, self.rows.label(row), ink, self.clock)
-        line: Line = [
-            Segment("▸" if here else " ", ink.accent),
-            Segment("✓" if row.ref in self.rows.marks else " ", ink.warn),
-            Segment(" "),
-        ]
-        for column, cells in self._columns:
-            line += [*column.draw(cell, cells), Segment(" " * GAP)]
-        ground = ink.cursor if here else ink.base
-        if ground.reverse:
-            # A terminal's own colours, reversed, would become grounds of all kinds.
-            line = [Segment(s.text) for s in line]
-        if row.stalled:
-            line = [Segment(s.text, _greyed(s.style, ink)) for s in line]
-        return Strip(line).adjust_cell_length(width).apply_style(ground)
-
-    def _empty_strip(self, y: int, width: int, ink: Ink) -> Strip:
-        first = max(0, (self.size.height - len(self.empty)) // 2)
-        if not first <= y < first + len(self.empty):
-            return Strip.blank(width, ink.base)
-        text, style = self.empty[y - first]
-        text = fit(text, min(width, length([Segment(text)])))
-        line = [
-            Segment(" " * ((width - length([Segment(text)])) // 2)),
-            Segment(text, getattr(ink, style)),
-        ]
-        return Strip(line).adjust_cell_length(width).apply_style(ink.base)
+        return row_strip(self._columns, self.rows, index, ink=ink, clock=self.clock, width=width)
 
     # -- moving ------------------------------------------------------------------------------
 
@@ -306,8 +263,3 @@ class VMTable(ScrollView, can_focus=True):
     def current(self) -> VMView | None:
         """The row under the cursor."""
         return self.rows.current
-
-
-def _greyed(style: Style | None, ink: Ink) -> Style | None:
-    # The state keeps its colour: it says why the rest is grey.
-    return style if style in (ink.bad, ink.accent, ink.warn) else ink.quiet

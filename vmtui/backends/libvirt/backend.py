@@ -106,7 +106,7 @@ class LibvirtBackend:
         self._definitions: dict[VMId, Definition] = {}
         self._changes: dict[VMId, int] = {}  # goes up whenever a definition may be outdated
         self._domains: dict[VMId, libvirt.virDomain] = {}
-        self._busy: dict[VMId, str] = {}
+        self._busy: dict[VMId, list[str]] = {}
         self._defining: dict[VMId, asyncio.Future[Definition]] = {}
 
     # -- connection --------------------------------------------------------------------------
@@ -290,7 +290,7 @@ class LibvirtBackend:
             raise power.unsupported(op, self.uri)
         if vm in self._busy and op is not Power.STOP:
             raise BusyError(
-                f"can't {op.value} {name}", why=f"{self._busy[vm]} of it is still under way"
+                f"can't {op.value} {name}", why=f"{self._busy[vm][0]} of it is still under way"
             )
         what = f"{op.value} {name}"
         work = self._while_busy(
@@ -308,15 +308,14 @@ class LibvirtBackend:
             self._on_change(vm)
 
     async def _while_busy(self, vm: VMId, what: str, work: Awaitable[T]) -> T:
-        before = self._busy.get(vm)
-        self._busy[vm] = what
+        under_way = self._busy.setdefault(vm, [])
+        under_way.append(what)
         try:
             return await work
         finally:
-            if before is None:
+            under_way.remove(what)
+            if not under_way:
                 self._busy.pop(vm, None)
-            else:
-                self._busy[vm] = before
 
     def _explained(self, error: OperationError, op: Power, name: str) -> OperationError:
         words = last_words(self._places, name) if op is Power.START else ""
@@ -359,7 +358,7 @@ class LibvirtBackend:
             raise UnsupportedError(f"{self.uri} can't delete VMs")
         if vm in self._busy:
             raise BusyError(
-                f"can't delete {name}", why=f"{self._busy[vm]} of it is still under way"
+                f"can't delete {name}", why=f"{self._busy[vm][0]} of it is still under way"
             )
         agreed = replace(plan, vm=vm)
         work = bridge.call(

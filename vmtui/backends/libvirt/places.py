@@ -51,7 +51,7 @@ class Places:
         return str(self.logs / f"{name}-console.log") if self.local and self.logs else None
 
     def can_log(self) -> bool:
-        """Whether libvirt can write there and we can read. It makes the folder with its first VM."""
+        """Whether there is a folder for it; libvirt makes it only with its first VM."""
         if not self.local or self.logs is None:
             return False
         try:

@@ -1,0 +1,159 @@
+"""The XML that vmtui gives to libvirt, and what it makes of XML that others wrote."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from vmtui.backends.libvirt import domain_facts
+from vmtui.backends.libvirt.domain_xml import Kernel, Medium, Parts, domain_xml
+from vmtui.model import Accel, DiskKind, Firmware, State, VMId
+from vmtui.spec import BLANK, MICRO, Boot, BootKind, VMSpec
+from vmtui.units import GIB, MIB
+
+GOLDEN = Path(__file__).parent.parent / "golden" / "libvirt"
+UUID = VMId("6b1c6f0e-7d1f-4f52-9d8c-5a0f6ce2b2f1")
+PARTS = Parts(UUID, Accel.TCG)
+DISK = Medium("/var/lib/libvirt/images/web.qcow2", "qcow2")
+ISO = Boot(BootKind.ISO, Path("/srv/debian.iso"), "raw")
+
+CASES = {
+    "micro": (
+        VMSpec("web", boot=MICRO),
+        replace(
+            PARTS,
+            kernel=Kernel("/images/m.kernel", "/images/m.initrd", "console=ttyS0"),
+            console_log="/var/log/libvirt/qemu/web-console.log",
+        ),
+    ),
+    "disk": (
+        VMSpec("web", boot=BLANK, vcpus=4, memory_bytes=4 * GIB, description="a < b & c > d"),
+        replace(PARTS, accel=Accel.KVM, disk=DISK, network="default", screen=True),
+    ),
+    "secure-boot-tpm": (
+        VMSpec("web", boot=ISO, firmware=Firmware.SECURE_BOOT, tpm=True),
+        replace(PARTS, disk=DISK, cdrom=Medium("/srv/debian.iso", "raw"), screen=True),
+    ),
+    "uefi": (VMSpec("web", boot=BLANK, firmware=Firmware.UEFI), replace(PARTS, disk=DISK)),
+    "test-driver": (
+        VMSpec("web", boot=BLANK, memory_bytes=64 * MIB),
+        replace(PARTS, arch="i686", test_driver=True, disk=DISK),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_it_is_as_agreed(name: str) -> None:
+    path = GOLDEN / f"{name}.xml"
+    made = domain_xml(*CASES[name]) + "\n"
+    if os.environ.get("UPDATE_GOLDEN"):
+        path.write_text(made, "utf-8")
+    assert made == path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_written_is_what_is_read(name: str) -> None:
+    spec, parts = CASES[name]
+    definition = domain_facts.read(UUID, spec.name, domain_xml(spec, parts))
+    vm = definition.vm
+    assert (vm.vcpus, vm.memory_bytes) == (spec.vcpus, spec.memory_bytes)
+    assert vm.description == spec.description
+    assert vm.image == spec.boot.label
+    if not parts.test_driver:
+        assert vm.accel is parts.accel
+        assert vm.firmware is spec.firmware
+        assert vm.tpm is spec.tpm
+        assert vm.has_console
+    assert definition.console_log == parts.console_log
+    assert [d.source for d in vm.disks if d.kind is DiskKind.DISK] == (
+        [parts.disk.path] if parts.disk else []
+    )
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])))
+def test_no_text_can_change_the_structure(text: str) -> None:
+    harmless = domain_xml(VMSpec("web", boot=BLANK, description="x"), PARTS)
+    made = domain_xml(VMSpec("web", boot=BLANK, description=text or "x"), PARTS)
+    tags = [element.tag for element in ET.fromstring(made).iter()]
+    assert tags == [element.tag for element in ET.fromstring(harmless).iter()]
+
+
+ODD = {
+    "nothing": "<domain/>",
+    "not XML": "this is not XML",
+    "empty": "",
+    "another root": "<capabilities><host/></capabilities>",
+    "no numbers": "<domain><memory unit='parsec'>many</memory><vcpu current='x'>y</vcpu></domain>",
+    "negative": "<domain><memory>-5</memory><vcpu>-2</vcpu></domain>",
+    "bare devices": (
+        "<domain type='qemu'><devices><disk/><interface/><tpm/><serial/><console/><channel/>"
+        "<disk type='network'><source protocol='rbd' name='pool/x'/></disk>"
+        "<disk type='volume'><source pool='p' volume='v'/></disk>"
+        "<disk device='lun'><source dev='/dev/sdx'/><target/></disk></devices></domain>"
+    ),
+    "container": (
+        "<domain type='lxc'><os><type>exe</type><init>/sbin/init</init></os><vcpu>2</vcpu>"
+        "<devices><filesystem type='mount'><source dir='/srv'/><target dir='/'/></filesystem>"
+        "<console type='pty'/></devices></domain>"
+    ),
+    "unknown elements": (
+        "<domain type='zen' xmlns:q='urn:q'><q:commandline><q:arg value='&lt;'/></q:commandline>"
+        "<title>&amp;</title><future><thing a='1'/></future></domain>"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_definitions_are_read_without_harm(name: str) -> None:
+    vm = domain_facts.read(UUID, "odd", ODD[name]).vm
+    assert (vm.id, vm.name, vm.state) == (UUID, "odd", State.OFF)
+    assert vm.vcpus >= 0
+    assert vm.memory_bytes >= 0
+    assert bool(vm.problem) == (name in ("not XML", "empty"))
+
+
+@given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))
+def test_nothing_makes_reading_fail(text: str) -> None:
+    domain_facts.read(UUID, "odd", text)
+    domain_facts.read(UUID, "odd", f"<domain>{text}</domain>")
+
+
+@pytest.mark.parametrize(
+    ("inside", "firmware"),
+    [
+        ("<os><type>hvm</type></os>", Firmware.BIOS),
+        ("<os firmware='efi'><type>hvm</type></os>", Firmware.UEFI),
+        ("<os><type>hvm</type><loader type='pflash'>/x</loader></os>", Firmware.UEFI),
+        (
+            "<os><type>hvm</type><loader type='pflash' secure='yes'>/x</loader></os>",
+            Firmware.SECURE_BOOT,
+        ),
+        (
+            "<os firmware='efi'><type>hvm</type><firmware>"
+            "<feature enabled='yes' name='secure-boot'/>"
+            "<feature enabled='no' name='enrolled-keys'/>"
+            "</firmware></os>",
+            Firmware.UEFI,
+        ),
+        ("<os><type>exe</type></os>", None),
+    ],
+)
+def test_firmware_is_recognised(inside: str, firmware: Firmware | None) -> None:
+    assert domain_facts.read(UUID, "x", f"<domain>{inside}</domain>").vm.firmware is firmware
+
+
+def test_backing_files_are_found_at_any_depth() -> None:
+    xml = (
+        "<domain><devices><disk><source file='/a'/><backingStore><source file='/b'/>"
+        "<backingStore><source file='/c'/><backingStore/></backingStore></backingStore>"
+        "</disk></devices></domain>"
+    )
+    definition = domain_facts.read(UUID, "x", xml)
+    assert definition.vm.disks[0].backing == "/b"
+    assert set(definition.backing) == {"/b", "/c"}
