@@ -150,6 +150,7 @@ class VmtuiApp(App[None]):
         """`n`."""
         screen = self.screen
         if isinstance(screen, FleetScreen):
+            screen.hold()
             self.run_worker(create(screen, self.dashboard), group="create")
 
     def view_retry(self) -> None:

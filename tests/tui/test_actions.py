@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.widgets import Button, Input, Static
 
 from tests.tui.support import (
@@ -337,6 +338,20 @@ async def test_open_create_opens_the_form() -> None:
     async with app.run_test() as pilot:
         await until(pilot, lambda: isinstance(app.screen, CreateScreen))
     await fleet.close()
+
+
+async def test_what_is_typed_ahead_of_a_dialog_does_nothing_here() -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "web-01")
+        for key in ("n", "p", "d"):
+            app.post_message(events.Key(key, key))
+        await until(pilot, lambda: isinstance(app.screen, CreateScreen))
+        await press(pilot, "escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        assert state_of(app, "web-01") == "running"
+        assert not app.fleet.tasks.views
+        await press(pilot, "p")  # and keys are taken again
+        await until(pilot, lambda: state_of(app, "web-01") == "paused")
 
 
 # -- console ----------------------------------------------------------------------------------

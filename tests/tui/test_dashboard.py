@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from tests.tui.support import (
     Emulated,
@@ -314,3 +315,12 @@ async def test_the_users_themes_are_loaded_and_a_bad_one_costs_a_message(
         assert app.theme == "mine"
         assert "bad.toml" in said(app)
         assert "not a colour" in said(app)
+
+
+async def test_what_is_typed_ahead_of_the_filter_reaches_it() -> None:
+    async with running() as (app, pilot):
+        for key, character in (("slash", "/"), ("d", "d"), ("b", "b"), ("enter", "\r")):
+            app.post_message(events.Key(key, character))
+        await until(pilot, lambda: names(app) == ["old-db"])
+        await until(pilot, lambda: app.focused is app.dashboard.table)
+        assert app.screen is app.dashboard

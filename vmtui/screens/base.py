@@ -107,6 +107,7 @@ class FleetScreen(Screen[None]):
         self.context = context
         self.view = context.fleet.view()
         self._refused: tuple[str, float] = ("", 0.0)
+        self._held = False
 
     def show(self, view: FleetView) -> None:
         """Take over `view`."""
@@ -151,11 +152,28 @@ class FleetScreen(Screen[None]):
 
         return refusal
 
+    def hold(self) -> None:
+        """Take no more keys for actions: a dialog or a console is about to take the terminal.
+
+        What is typed ahead is meant for that, and must not reboot anything here.
+        """
+        self._held = True
+
+    def release(self) -> None:
+        """Take keys again."""
+        self._held = False
+
+    def on_screen_suspend(self) -> None:
+        """Another screen has the keys now."""
+        self.release()
+
     def action_do(self, action_id: str) -> None:
         """Do an action of the table, or say why not."""
         from vmtui.screens import doing  # noqa: PLC0415 (it opens screens, which are made of this)
 
         action = BY_ID[action_id]
+        if self._held:
+            return
         refusal = self.refusal(action)
         if refusal:
             self._refuse(refusal)

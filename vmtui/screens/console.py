@@ -15,6 +15,7 @@ from vmtui.views import VMRef, VMView
 async def open_console(screen: FleetScreen, row: VMView) -> None:
     """Attach to the console of a VM until the user detaches; for a worker of the app."""
     name = plain(row.vm.name)
+    screen.hold()
     try:
         console = await _attached(screen, row.ref, name)
         if console is None:
@@ -23,6 +24,8 @@ async def open_console(screen: FleetScreen, row: VMView) -> None:
     except VmtuiError as error:
         tell_error(screen, error)
         return
+    finally:
+        screen.release()
     if reason:
         screen.app.notify(plain(reason), title=name, markup=False, timeout=4)
 

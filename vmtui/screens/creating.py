@@ -16,7 +16,8 @@ async def create(screen: FleetScreen, dashboard: Dashboard) -> None:
     """Ask, make, start, attach; for a worker of the app."""
     app, fleet = screen.app, screen.context.fleet
     if not creating_connections(screen.context):
-        return  # the last one went down just now
+        screen.release()  # the last one went down just now
+        return
     rows = screen.targets()
     form = CreateScreen(screen.context, rows[0].ref.uri if rows else None)
     wanted = await app.push_screen_wait(form)

@@ -8,6 +8,7 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from vmtui.actions import BY_ID
 from vmtui.screens.base import Context, FleetScreen
 from vmtui.screens.emptiness import explanation
 from vmtui.screens.log_reader import LogReader
@@ -68,7 +69,19 @@ class Dashboard(LogReader, FleetScreen):
 
     def on_mount(self) -> None:
         """Draw what is known."""
+        self.table.capture = self._captured
         self.show(self.view)
+
+    def _captured(self, event: events.Key) -> bool:
+        """Whether a key of the table is the filter's: `/`, and all that is typed after it."""
+        if self.status.typing:
+            self.status.feed(event)
+            return True
+        action = BY_ID["filter"]
+        if event.key in self.context.keys.get(action.id, action.key).split(","):
+            self.action_do(action.id)
+            return True
+        return False
 
     @on(events.Resize)
     def _share_out(self, event: events.Resize) -> None:

@@ -43,8 +43,11 @@ def to_vms(screen: FleetScreen, action: Action, rows: Sequence[VMView], hidden: 
     if action.id == "console":
         from vmtui.screens.console import open_console  # noqa: PLC0415
 
+        screen.hold()  # from this key on, not from when the worker runs
         screen.app.run_worker(open_console(screen, rows[0]), group="console", exclusive=True)
         return
+    if action.dangerous:
+        screen.hold()
     screen.app.run_worker(_act(screen, action, rows, hidden), group="actions")
 
 
@@ -57,7 +60,14 @@ async def _act(screen: FleetScreen, action: Action, rows: Sequence[VMView], hidd
             outcomes.append(Outcome(f"{plain(row.vm.name)}: not done. {refusal}", ok=False))
         else:
             allowed.append(row)
-    works = await _works(screen, action, allowed, outcomes)
+    try:
+        works = await _works(screen, action, allowed, outcomes)
+    finally:
+        # With a question to come, the keys are held until it is on the screen.
+        if not (allowed and action.dangerous):
+            screen.release()
+    if not works:
+        screen.release()
     if works and action.dangerous:
         question = _question(action, works, hidden)
         if not await screen.app.push_screen_wait(ConfirmScreen(question)):

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -60,9 +60,8 @@ class StatusLine(Horizontal):
 
     DEFAULT_CSS = """
     StatusLine { height: 1; background: $background; }
-    StatusLine > FilterInput { display: none; width: 1fr; height: 1; border: none; padding: 0;
+    StatusLine > FilterInput { width: 1fr; height: 1; border: none; padding: 0;
         background: $background; }
-    StatusLine.typing > FilterInput { display: block; }
     StatusLine.typing > _Words { width: 26; }
     StatusLine > #slash { display: none; width: 5; }
     StatusLine.typing > #slash { display: block; }
@@ -80,6 +79,7 @@ class StatusLine(Horizontal):
         self._words = _Words()
         self._slash = _Slash(id="slash")
         self._input = FilterInput(select_on_focus=False, compact=True)
+        self._input.display = False
         self.notice = ""
         self.notice_key = ""  # leads to the details
 
@@ -92,11 +92,22 @@ class StatusLine(Horizontal):
     def start_typing(self) -> None:
         """Let the user type a filter."""
         self.add_class("typing")
-        self._input.focus()
+        self._input.display = True  # at once: what is not displayed takes no focus
+        self.screen.set_focus(self._input)
+
+    def feed(self, event: events.Key) -> None:
+        """Take a key that came before the focus did."""
+        if event.key in ("enter", "escape"):
+            self._input.action_leave(event.key == "escape")
+        elif event.key == "backspace":
+            self._input.action_delete_left()
+        elif event.is_printable and event.character:
+            self._input.insert_text_at_cursor(event.character)
 
     def stop_typing(self) -> None:
         """Show the words again."""
         self.remove_class("typing")
+        self._input.display = False
 
     def clear(self) -> None:
         """Empty the filter."""

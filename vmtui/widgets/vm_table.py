@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import events
@@ -59,6 +59,7 @@ class VMTable(ScrollView, can_focus=True):
         self.clock = clock
         self.rows = Rows(SUMMARY)
         self.empty: Sequence[tuple[str, str]] = ()  # lines and the names of their inks
+        self.capture: Callable[[events.Key], bool] = lambda _: False
         self._columns: list[tuple[Column, int]] = []
         self._strips: dict[int, Strip] = {}
         self._header = Strip([])
@@ -202,6 +203,12 @@ class VMTable(ScrollView, can_focus=True):
     def _row_strip(self, index: int, width: int) -> Strip:
         ink = ink_of(self.app)
         return row_strip(self._columns, self.rows, index, ink=ink, clock=self.clock, width=width)
+
+    def on_key(self, event: events.Key) -> None:
+        """Give keys away that are meant for the filter, also those typed ahead of its focus."""
+        if self.capture(event):
+            event.stop()
+            event.prevent_default()
 
     # -- moving ------------------------------------------------------------------------------
 
