@@ -110,7 +110,6 @@ class Connection:
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 await self.backend.open()
-                self._host = await self.backend.host()
                 await self.resync()
         except TimeoutError as error:
             raise UnreachableError(
@@ -120,6 +119,12 @@ class Connection:
         self._problem = None
         self._retry_at_s = None
         self._on_change()
+
+    async def load_host(self) -> None:
+        """Learn the host's constants. Not part of opening: libvirt can take seconds for them."""
+        if self._host is None:
+            self._host = await self.backend.host()
+            self._on_change()
 
     async def resync(self) -> None:
         """List everything anew."""
@@ -188,7 +193,7 @@ class Connection:
         self._problem = error
         self._vms.clear()
         self._drop_stale_figures()
-        self._host_counters = self._host_rates = None
+        self._host = self._host_counters = self._host_rates = None
         self._on_change()
 
     async def _serve(self, interval_s: float) -> None:
@@ -198,6 +203,7 @@ class Connection:
                 ("events", self._listen()),
                 ("sampling", self._sample(interval_s)),
                 ("resync", self._resync_slowly()),
+                ("host", self._watch_host()),
             )
         ]
         try:
@@ -225,6 +231,10 @@ class Connection:
         while True:
             await asyncio.sleep(RESYNC_INTERVAL_S)
             await self.resync()
+
+    async def _watch_host(self) -> None:
+        await self.load_host()
+        await asyncio.Event().wait()  # it does not change while the connection is open
 
     async def _sample(self, interval_s: float) -> None:
         while True:

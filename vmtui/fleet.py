@@ -175,6 +175,7 @@ class Fleet:
         connection = self.connection(uri)
         if not connection.up:
             raise connection.problem or UnreachableError(f"{connection.label} is not connected")
+        await connection.load_host()
         found = problems(spec, self.limits(uri))
         if found:
             raise InputError(

@@ -135,6 +135,10 @@ async def test_every_call_and_console_ends_with_the_daemon(
         await backend.close()
 
 
+async def qemu_img(*arguments: object) -> None:
+    await asyncio.to_thread(subprocess.run, ["qemu-img", *map(str, arguments)], check=True)
+
+
 async def _read_to_end(console: object) -> bool:
     while await console.read():  # type: ignore[attr-defined]
         pass
@@ -261,12 +265,9 @@ async def test_deletion_keeps_what_is_not_the_vms_own(
     files = {n: folder / n for n in ("base.qcow2", "top.qcow2", "ro.img", "sh.img", "cd.iso")}
     for path in (files["base.qcow2"], files["ro.img"], files["sh.img"], files["cd.iso"]):
         kind = "qcow2" if path.suffix == ".qcow2" else "raw"
-        subprocess.run(["qemu-img", "create", "-q", "-f", kind, path, "1M"], check=True)
-    subprocess.run(
-        ["qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b"]
-        + [str(files["base.qcow2"]), str(files["top.qcow2"])],
-        check=True,
-    )
+        await qemu_img("create", "-q", "-f", kind, path, "1M")
+    base = ("-F", "qcow2", "-b", files["base.qcow2"])
+    await qemu_img("create", "-q", "-f", "qcow2", *base, files["top.qcow2"])
     xml = f"""<domain type='qemu'><name>guest</name><memory unit='MiB'>64</memory>
       <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>
       <disk type='file'><driver type='qcow2'/><source file='{files["top.qcow2"]}'/>
@@ -358,9 +359,7 @@ async def test_a_disk_image_is_copied_and_grown(
     source, made_from = tmp_path / "image", b"the content of the disk"
     raw = tmp_path / "content.raw"
     raw.write_bytes(made_from.ljust(3 * MIB, b"\0"))
-    subprocess.run(
-        ["qemu-img", "convert", "-f", "raw", "-O", image_format, raw, source], check=True
-    )
+    await qemu_img("convert", "-f", "raw", "-O", image_format, raw, source)
     boot = Boot(BootKind.DISK, source, image_format, 3 * MIB)
     vm = await backend.create(
         VMSpec("copy", boot=boot, memory_bytes=64 * MIB, disk_bytes=5 * MIB), no_progress
@@ -369,9 +368,7 @@ async def test_a_disk_image_is_copied_and_grown(
     assert disk.format == "qcow2"
     assert disk.capacity_bytes == 5 * MIB
     back = tmp_path / "back.raw"
-    subprocess.run(
-        ["qemu-img", "convert", "-f", "qcow2", "-O", "raw", str(disk.source), back], check=True
-    )
+    await qemu_img("convert", "-f", "qcow2", "-O", "raw", disk.source, back)
     assert back.read_bytes() == made_from.ljust(5 * MIB, b"\0")
     assert Feature.CREATE in backend.features
 

@@ -68,6 +68,9 @@ def still_app(hands: Hands, *backends: Backend, theme: str = "vmtui-dark") -> Vm
 async def past(app: VmtuiApp, hands: Hands, pilot: Pilot[None]) -> None:
     """A minute of samples, and the view that comes of them."""
     await app.fleet.connect()
+    for connection in app.fleet.connections:
+        if connection.up:
+            await connection.load_host()
     for _ in range(SAMPLES):
         hands.now_s += 1
         for connection in app.fleet.connections:

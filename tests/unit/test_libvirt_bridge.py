@@ -11,15 +11,15 @@ import pytest
 
 pytest.importorskip("libvirt")
 
-from tests.contract.cases import until  # noqa: E402
-from vmtui.backends.base import no_progress  # noqa: E402
-from vmtui.backends.libvirt.backend import LibvirtBackend  # noqa: E402
-from vmtui.backends.libvirt.bridge import Bridge, Workers  # noqa: E402
-from vmtui.backends.libvirt.places import Places  # noqa: E402
-from vmtui.errors import InputError, NoSuchVMError, UnreachableError  # noqa: E402
-from vmtui.model import VMId  # noqa: E402
-from vmtui.spec import BLANK, VMSpec  # noqa: E402
-from vmtui.units import MIB  # noqa: E402
+from tests.contract.cases import until
+from vmtui.backends.base import no_progress
+from vmtui.backends.libvirt.backend import LibvirtBackend
+from vmtui.backends.libvirt.bridge import Bridge, Workers
+from vmtui.backends.libvirt.places import Places
+from vmtui.errors import InputError, NoSuchVMError, UnreachableError
+from vmtui.model import VMId
+from vmtui.spec import BLANK, VMSpec
+from vmtui.units import MIB
 
 pytestmark = pytest.mark.usefixtures("no_stalls")
 
@@ -42,6 +42,7 @@ async def test_opening_and_closing_leaves_no_threads_and_no_files() -> None:
     for _ in range(20):
         await backend.open()
         await backend.vms()
+        await backend.counters([(await backend.vms())[0].id])
         await backend.close()
     await until(lambda: threads() == {"libvirt events"})
     assert descriptors() <= before

@@ -5,25 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
-
-import libvirt
+from typing import TypeVar
 
 from vmtui.backends.base import Console, DeletePlan, Feature, ProgressSink
 from vmtui.backends.libvirt import create as creation
 from vmtui.backends.libvirt import delete as deletion
-from vmtui.backends.libvirt import listing, logs, power, stats
+from vmtui.backends.libvirt import hosts, listing, logs, power, stats
 from vmtui.backends.libvirt.bridge import Bridge
+from vmtui.backends.libvirt.changes import Changes
 from vmtui.backends.libvirt.console import StreamConsole
-from vmtui.backends.libvirt.domain_facts import Definition, parse
+from vmtui.backends.libvirt.domain_facts import Definition
 from vmtui.backends.libvirt.events import Events
 from vmtui.backends.libvirt.listing import Seen
 from vmtui.backends.libvirt.places import Places, last_words
 from vmtui.backends.libvirt.stats import Sampler
 from vmtui.backends.libvirt.volumes import whole
 from vmtui.errors import (
-    BusyError,
-    NoSuchVMError,
     OperationError,
     UnreachableError,
     UnsupportedError,
@@ -42,12 +39,10 @@ from vmtui.model import (
     VMId,
 )
 from vmtui.spec import VMSpec
-from vmtui.units import MIB
 
 T = TypeVar("T")
 
 DEFINE_TIMEOUT_S = 8.0
-VERSION_TIMEOUT_S = 8.0
 DELETE_TIMEOUT_S = 120.0
 
 _POWER = Feature.SHUTDOWN | Feature.REBOOT | Feature.PAUSE
@@ -100,13 +95,12 @@ class LibvirtBackend:
         self._places = places or Places(local=False, session=False)
         self._prove = prove
         self._driver = ""
-        self._bridge: Bridge | None = None
+        self._bridge: Bridge | None = None  # for what answers at once, and events
+        self._changing: Changes | None = None
         self._events: Events | None = None
         self._sampler: Sampler | None = None
         self._definitions: dict[VMId, Definition] = {}
         self._changes: dict[VMId, int] = {}  # goes up whenever a definition may be outdated
-        self._domains: dict[VMId, libvirt.virDomain] = {}
-        self._busy: dict[VMId, list[str]] = {}
         self._defining: dict[VMId, asyncio.Future[Definition]] = {}
 
     # -- connection --------------------------------------------------------------------------
@@ -123,7 +117,8 @@ class LibvirtBackend:
             )
             self._places = self._given_places or Places.of(uri)
             self._events = Events(bridge, self._on_change)
-            self._sampler = Sampler(bridge)
+            self._sampler = Sampler(self._connected)
+            self._changing = Changes(self._connected)
             await self._events.register()
         except BaseException:
             await self.close()
@@ -138,19 +133,32 @@ class LibvirtBackend:
     async def close(self) -> None:
         """Let go of the connection; VMs go on."""
         bridge, self._bridge = self._bridge, None
+        changing, self._changing = self._changing, None
         events, self._events = self._events, None
-        self._sampler = None
+        sampler, self._sampler = self._sampler, None
         self._definitions.clear()
         self._changes.clear()
-        self._domains.clear()
-        self._busy.clear()
         self._defining.clear()
         if events is not None:
             events.end(UnreachableError(f"{self.uri} was closed"))
         if bridge is not None:
             for callback in tuple(bridge.on_lost):
                 callback(UnreachableError(f"{self.uri} was closed"))
-            await bridge.close()
+        for connection in (sampler, changing, bridge):
+            if connection is not None:
+                await connection.close()
+
+    async def _connected(self) -> Bridge:
+        """One more connection to the same place."""
+        self._open_bridge()
+        bridge = Bridge(self.uri)
+        await bridge.open(read_only=self._read_only)
+        return bridge
+
+    def _open_changes(self) -> Changes:
+        self._open_bridge()
+        assert self._changing is not None
+        return self._changing
 
     def _open_bridge(self) -> Bridge:
         if self._bridge is None:
@@ -168,33 +176,16 @@ class LibvirtBackend:
 
     async def host(self) -> Host:
         """Its size and software, and what `auto` comes to on it."""
-        bridge = self._open_bridge()
-        host = await bridge.call("ask about the host", _host)
-        try:
-            version = await bridge.call(
-                "ask for the hypervisor's version",
-                lambda c: listing.attempt(c.getVersion, 0),
-                timeout_s=VERSION_TIMEOUT_S,
-            )
-        except UnreachableError:
-            # For this libvirt probes QEMU, for seconds where KVM is there but does not work.
-            if bridge.lost is not None:
-                raise
-            version = 0
-        hypervisor = " · ".join(
-            filter(None, (_version(self._driver, int(version)), host.hypervisor))
-        )
-        host = replace(host, hypervisor=hypervisor)
-        accel, reason = await self._accel(bridge)
+        host = await hosts.described(self._open_bridge(), self._driver)
+        accel, reason = await self._accel()
         return replace(host, accel=accel, accel_reason=reason)
 
-    async def _accel(self, bridge: Bridge) -> tuple[Accel, str]:
+    async def _accel(self) -> tuple[Accel, str]:
         if self._driver.upper() != "QEMU":
             return Accel.TCG, f"{self._driver} has no acceleration of its own"
         if self._places.local:
             return await self._prove()
-        kvm = await bridge.call("ask for the host's capabilities", _has_kvm)
-        return (Accel.KVM, "the host offers it") if kvm else (Accel.TCG, "the host has no KVM")
+        return await hosts.offered_accel(self._open_bridge())
 
     async def host_counters(self) -> HostCounters:
         """CPU time and memory; None for what the driver does not tell."""
@@ -206,7 +197,6 @@ class LibvirtBackend:
         """All domains: a few calls for all, and one more for each that changed."""
         bridge = self._open_bridge()
         seen = await bridge.call("list the VMs", listing.list_all)
-        self._domains = {one.id: one.domain for one in seen}
         definitions = await asyncio.gather(*(self._definition(bridge, one) for one in seen))
         leases = (
             await bridge.call("list the addresses", listing.leases)
@@ -223,7 +213,6 @@ class LibvirtBackend:
         """One domain."""
         bridge = self._open_bridge()
         seen = await bridge.call("look at the VM", listing.see, vm)
-        self._domains[vm] = seen.domain
         definition = await self._definition(bridge, seen)
         networked = seen.state.active and listing.on_networks([definition])
         leases = await bridge.call("list the addresses", listing.leases) if networked else {}
@@ -260,16 +249,9 @@ class LibvirtBackend:
 
     async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
         """In slices with deadlines."""
-        bridge = self._open_bridge()
-        unknown = [vm for vm in vms if vm not in self._domains]
-        for vm in unknown:
-            try:
-                seen = await bridge.call("look at the VM", listing.see, vm)
-            except NoSuchVMError:
-                continue
-            self._domains[vm] = seen.domain
+        self._open_bridge()
         assert self._sampler is not None
-        return await self._sampler.sample({v: self._domains[v] for v in vms if v in self._domains})
+        return await self._sampler.sample(vms) if vms else {}
 
     async def events(self) -> AsyncIterator[Event]:
         """Whatever libvirt reports, from this and all other clients."""
@@ -282,40 +264,29 @@ class LibvirtBackend:
 
     async def power(self, vm: VMId, op: Power) -> None:
         """One lifecycle operation; one at a time for each VM, except that STOP always goes."""
-        bridge = self._open_bridge()
         name = await self._name(vm)
         if self._read_only:
             raise read_only(f"{op.value} of {name}")
         if _NEEDS.get(op, Feature.NONE) not in self.features:
             raise power.unsupported(op, self.uri)
-        if vm in self._busy and op is not Power.STOP:
-            raise BusyError(
-                f"can't {op.value} {name}", why=f"{self._busy[vm][0]} of it is still under way"
-            )
-        what = f"{op.value} {name}"
-        work = self._while_busy(
+        changes = self._open_changes()
+        if op is not Power.STOP:
+            changes.check(vm, op.value, name)
+        limit_s = power.TIMEOUTS_S.get(op, power.TIMEOUT_S)
+        change = changes.start(
             vm,
             op.value,
-            bridge.call(
-                what, power.perform, vm, op, timeout_s=power.TIMEOUTS_S.get(op, power.TIMEOUT_S)
+            lambda bridge: bridge.call(
+                f"{op.value} {name}", power.perform, vm, op, timeout_s=limit_s
             ),
+            urgent=op is Power.STOP,
         )
         try:
-            await asyncio.shield(asyncio.ensure_future(work))
+            await asyncio.shield(change)
         except OperationError as error:
             raise self._explained(error, op, name) from error.__cause__
         finally:
             self._on_change(vm)
-
-    async def _while_busy(self, vm: VMId, what: str, work: Awaitable[T]) -> T:
-        under_way = self._busy.setdefault(vm, [])
-        under_way.append(what)
-        try:
-            return await work
-        finally:
-            under_way.remove(what)
-            if not under_way:
-                self._busy.pop(vm, None)
 
     def _explained(self, error: OperationError, op: Power, name: str) -> OperationError:
         words = last_words(self._places, name) if op is Power.START else ""
@@ -332,15 +303,17 @@ class LibvirtBackend:
 
     async def create(self, spec: VMSpec, progress: ProgressSink) -> VMId:
         """Make an ordinary domain, off."""
-        bridge = self._open_bridge()
+        self._open_bridge()
         if self._read_only:
             raise read_only(f"creating {spec.name}")
         if Feature.CREATE not in self.features:
             raise UnsupportedError(f"{self.uri} can't create VMs")
         accel = spec.accel
         if accel is Accel.AUTO:
-            accel, _ = await self._accel(bridge)
-        return await creation.create(bridge, self._places, spec, accel, progress)
+            accel, _ = await self._accel()
+        return await self._open_changes().over_own(
+            lambda bridge: creation.create(bridge, self._places, spec, accel, progress)
+        )
 
     async def delete_plan(self, vm: VMId) -> DeletePlan:
         """What a deletion would remove, and what would stay."""
@@ -350,23 +323,23 @@ class LibvirtBackend:
 
     async def delete(self, vm: VMId, plan: DeletePlan) -> None:
         """Delete what the plan names."""
-        bridge = self._open_bridge()
         name = await self._name(vm)
         if self._read_only:
             raise read_only(f"deleting {name}")
         if Feature.DELETE not in self.features:
             raise UnsupportedError(f"{self.uri} can't delete VMs")
-        if vm in self._busy:
-            raise BusyError(
-                f"can't delete {name}", why=f"{self._busy[vm][0]} of it is still under way"
-            )
+        changes = self._open_changes()
+        changes.check(vm, "delete", name)
         agreed = replace(plan, vm=vm)
-        work = bridge.call(
-            f"delete {name}", deletion.delete, self._places, agreed, timeout_s=DELETE_TIMEOUT_S
+        change = changes.start(
+            vm,
+            "deletion",
+            lambda bridge: bridge.call(
+                f"delete {name}", deletion.delete, self._places, agreed, timeout_s=DELETE_TIMEOUT_S
+            ),
         )
-        await whole(self._while_busy(vm, "deletion", work))
+        await whole(change)
         self._on_change(vm)
-        self._domains.pop(vm, None)
 
     # -- Consoles ----------------------------------------------------------------------------
 
@@ -421,25 +394,3 @@ class LibvirtBackend:
         return await self._open_bridge().call(
             "read the console's log", lambda _: logs.end_of(log, limit_bytes)
         )
-
-
-def _host(connection: libvirt.virConnect) -> Host:
-    info: Any = connection.getInfo()
-    library = listing.attempt(lambda: int(connection.getLibVersion()), 0)
-    name = listing.attempt(lambda: str(connection.getHostname()), "")
-    # The size in `info` is of what is online now on some hosts; the statistics know the whole.
-    memory_bytes = stats.host_counters(connection).memory_total_bytes or int(info[1]) * MIB
-    return Host(name, int(info[2]), memory_bytes, _version("libvirt", library), Accel.TCG)
-
-
-def _version(program: str, number: int) -> str:
-    if not number:
-        return program
-    return f"{program} {number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
-
-
-def _has_kvm(connection: libvirt.virConnect) -> bool:
-    root = parse(str(connection.getCapabilities()))
-    return root is not None and any(
-        domain.get("type") == "kvm" for domain in root.iterfind("guest/arch/domain")
-    )

@@ -16,7 +16,6 @@ from vmtui.errors import OperationError, UnreachableError, VmtuiError
 
 T = TypeVar("T")
 
-WORKERS = 4
 CALL_TIMEOUT_S = 20.0
 OPEN_TIMEOUT_S = 15.0
 CLOSE_TIMEOUT_S = 3.0
@@ -56,7 +55,7 @@ class Workers:
     A call that missed its deadline is given up: its thread no longer counts, another takes over.
     """
 
-    def __init__(self, name: str, count: int = WORKERS) -> None:
+    def __init__(self, name: str, count: int) -> None:
         self._name = name
         self._count = count
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -136,13 +135,17 @@ def _fail(future: asyncio.Future[T], error: Exception) -> None:
 
 
 class Bridge:
-    """One open libvirt connection, used from one asyncio loop."""
+    """One open libvirt connection, used from one asyncio loop.
+
+    One worker serves it: before 10.1 libvirt's client may leave a second call unsent until the
+    first has returned. What may take long is better made on a connection of its own.
+    """
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.lost: VmtuiError | None = None
         self._loop = asyncio.get_running_loop()
-        self._workers = Workers(f"libvirt {uri}")
+        self._workers = Workers(f"libvirt {uri}", 1)
         self._connection: libvirt.virConnect | None = None
         self._callbacks: list[int] = []
         self._calls: set[asyncio.Future[Any]] = set()
@@ -155,6 +158,11 @@ class Bridge:
         if self._connection is None:
             raise self.lost or UnreachableError(f"{self.uri} is not connected")
         return self._connection
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call has not returned yet, such as one that was given up."""
+        return bool(self._calls)
 
     async def open(self, *, read_only: bool) -> None:
         """Connect. Raises UnreachableError."""
@@ -251,7 +259,7 @@ class Bridge:
         return future
 
     def give_up(self, future: asyncio.Future[Any]) -> None:
-        """That call of `start` has missed its deadline; another thread may take its place."""
+        """That call of `start` has missed its deadline; another thread takes its place."""
         self._workers.give_up(future)
 
     def tell(self, callback: Callable[..., None], *args: Any) -> None:

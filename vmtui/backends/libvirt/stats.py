@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import libvirt
@@ -20,8 +21,8 @@ FIRST_DEADLINE_S = 5.0
 """libvirt's very first such call probes QEMU, which was seen to take 4 s."""
 SUSPECT_S = 10.0
 PARTIAL_LIMIT_S = 3.0
-STUCK_LIMIT = 2
-"""A connection serves five calls at once (max_client_requests): the rest must stay free."""
+STUCK_LIMIT = 3
+"""Each holds one of libvirtd's workers (20, max_workers) until its QEMU goes on."""
 
 _GROUPS = libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_BALLOON
 _UNKNOWN = (
@@ -33,12 +34,20 @@ _UNKNOWN = (
 Records = dict[VMId, tuple[int, float, dict[str, Any]]]
 """Run of the domain (its number), time, and libvirt's fields."""
 
+Domains = dict[VMId, libvirt.virDomain]
+
 
 class Sampler:
-    """Samples of one connection. Never two calls in flight for the same domain alone."""
+    """Samples over a connection of its own, which is left to a call that hangs, and replaced.
 
-    def __init__(self, bridge: Bridge) -> None:
-        self._bridge = bridge
+    Another call on the connection of one that hangs could be held up too: before 10.1 libvirt's
+    client may miss that there is a second call to send while it waits for the first.
+    """
+
+    def __init__(self, connect: Callable[[], Awaitable[Bridge]]) -> None:
+        self._connect = connect
+        self._bridge: Bridge | None = None
+        self._domains: Domains = {}  # of that connection
         self._bulk = True  # the driver has bulk statistics of more than the state
         self._flags = getattr(libvirt, "VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT", 0)
         self._first = True
@@ -46,110 +55,100 @@ class Sampler:
         self._suspects: dict[VMId, float] = {}
         self._partial_since: dict[VMId, float] = {}
         self._complete: set[VMId] = set()  # gave all fields at least once
+        self._closing: set[asyncio.Task[None]] = set()
 
-    async def sample(
-        self, domains: Mapping[VMId, libvirt.virDomain]
-    ) -> dict[VMId, Counters | Stalled]:
-        """Counters of the active ones of `domains`."""
+    async def close(self) -> None:
+        """Let go of the connection; one with a call that hangs ends with that."""
+        self._leave()
+        if self._closing:
+            await asyncio.wait(tuple(self._closing))
+
+    def _leave(self) -> None:
+        bridge, self._bridge, self._domains = self._bridge, None, {}
+        if bridge is not None:
+            closing = asyncio.create_task(bridge.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def sample(self, vms: Sequence[VMId]) -> dict[VMId, Counters | Stalled]:
+        """Counters of the active ones of `vms`."""
         now = time.monotonic()
-        self._suspects = {v: until for v, until in self._suspects.items() if until > now}
-        self._settle()
-        held = {vm for members in self._stuck.values() for vm in members if len(members) == 1}
-        healthy = [vm for vm in domains if vm not in self._suspects and vm not in held]
-        alone = [vm for vm in domains if vm in self._suspects and vm not in held]
-        deadline_s = FIRST_DEADLINE_S if self._first else DEADLINE_S
+        self._suspects = {vm: until for vm, until in self._suspects.items() if until > now}
+        self._stuck = {future: of for future, of in self._stuck.items() if not future.done()}
+        held = {vm for of in self._stuck.values() if len(of) == 1 for vm in of}
+        healthy = [vm for vm in vms if vm not in self._suspects and vm not in held]
+        alone = [(vm,) for vm in vms if vm in self._suspects and vm not in held]
         slices = [tuple(healthy[i : i + SLICE]) for i in range(0, len(healthy), SLICE)]
-        records, missed = await self._read(domains, [*slices, *((vm,) for vm in alone)], deadline_s)
+        deadline_s = FIRST_DEADLINE_S if self._first else DEADLINE_S
+        records, missed = await self._read_all([*slices, *alone], deadline_s)
         again = [vm for vm in missed if vm not in self._suspects]
         if again:
             # One of the slice hangs: each by itself now, and for a while.
             self._suspects |= dict.fromkeys(again, now + SUSPECT_S)
-            more, missed_alone = await self._read(domains, [(vm,) for vm in again], DEADLINE_S)
+            more, missed_alone = await self._read_all([(vm,) for vm in again], DEADLINE_S)
             records |= more
             missed = (missed - set(again)) | missed_alone
         self._first = False
-        result: dict[VMId, Counters | Stalled] = {}
-        for vm, record in records.items():
-            result[vm] = self._judged(vm, *record)
-        for vm in missed | held:
-            result[vm] = Stalled("QEMU does not answer")
-        return result
+        result: dict[VMId, Counters | Stalled] = {
+            vm: self._judged(vm, *record) for vm, record in records.items()
+        }
+        return result | dict.fromkeys(missed | (held & set(vms)), Stalled("QEMU does not answer"))
 
-    def _settle(self) -> None:
-        for future in [future for future in self._stuck if future.done()]:
-            del self._stuck[future]
-
-    async def _read(
-        self,
-        domains: Mapping[VMId, libvirt.virDomain],
-        groups: Sequence[tuple[VMId, ...]],
-        deadline_s: float,
+    async def _read_all(
+        self, groups: Sequence[tuple[VMId, ...]], deadline_s: float
     ) -> tuple[Records, set[VMId]]:
         records: Records = {}
         missed: set[VMId] = set()
-        answers = await asyncio.gather(
-            *(
-                self._read_group([domains[vm] for vm in group], group, deadline_s)
-                for group in groups
-            )
-        )
-        for group, answer in zip(groups, answers, strict=True):
+        for group in groups:
+            answer = await self._read(group, deadline_s)
             if answer is None:
                 missed.update(group)
             else:
                 records |= answer
         return records, missed
 
-    async def _read_group(
-        self, domains: list[libvirt.virDomain], group: tuple[VMId, ...], deadline_s: float
-    ) -> Records | None:
+    async def _read(self, group: tuple[VMId, ...], deadline_s: float) -> Records | None:
         """None: no answer in time."""
+        if self._bridge is None:
+            self._bridge = await self._connect()
         # With several hanging, the rest is read from libvirt's own books only.
         bulk = self._bulk and len(self._stuck) < STUCK_LIMIT
-        future = self._bridge.start(_bulk if bulk else _one_by_one, domains, self._flags)
-        try:
-            done, _ = await asyncio.wait({future}, timeout=deadline_s)
-        except asyncio.CancelledError:
-            self._give_up(future, group)
-            raise
+        work = _bulk if bulk else _one_by_one
+        future = self._bridge.start(work, self._domains, group, self._flags)
+        done, _ = await asyncio.wait({future}, timeout=deadline_s)
         if not done:
-            self._give_up(future, group)
+            self._stuck[future] = frozenset(group)
+            self._leave()
             return None
         try:
             records = future.result()
         except libvirt.libvirtError as error:
             self._raise_if_lost(error)
-            return await self._without(error, domains, group, deadline_s) if bulk else {}
+            return await self._without(error, group, deadline_s) if bulk else {}
         if bulk and records and not any("cpu.time" in record[2] for record in records.values()):
             self._bulk = False
-            return await self._read_group(domains, group, deadline_s)
+            return await self._read(group, deadline_s)
         return records
 
     def _raise_if_lost(self, error: libvirt.libvirtError) -> None:
-        if is_lost(error):
+        assert self._bridge is not None
+        if is_lost(error) or self._bridge.lost is not None:
             lost = translated(error, "read statistics", self._bridge.uri)
             raise self._bridge.lost or lost from error
 
     async def _without(
-        self,
-        error: libvirt.libvirtError,
-        domains: list[libvirt.virDomain],
-        group: tuple[VMId, ...],
-        deadline_s: float,
+        self, error: libvirt.libvirtError, group: tuple[VMId, ...], deadline_s: float
     ) -> Records | None:
         """Try again without what the driver refused, or the domain that has gone."""
         if code(error) in _UNKNOWN:
             self._bulk = self._bulk and self._flags != 0
             self._flags = 0
-            return await self._read_group(domains, group, deadline_s)
+            return await self._read(group, deadline_s)
         found: Records = {}
-        for domain, vm in zip(domains, group, strict=True) if len(group) > 1 else ():
-            found |= await self._read_group([domain], (vm,), deadline_s) or {}
+        for vm in group if len(group) > 1 else ():
+            self._domains.pop(vm, None)
+            found |= await self._read((vm,), deadline_s) or {}
         return found
-
-    def _give_up(self, future: asyncio.Future[Records], group: tuple[VMId, ...]) -> None:
-        self._bridge.give_up(future)
-        self._stuck[future] = frozenset(group)
 
     def _judged(
         self, vm: VMId, run: int, at_s: float, record: dict[str, Any]
@@ -177,8 +176,31 @@ def _kib(value: int | None) -> int | None:
     return None if value is None else value * KIB
 
 
-def _bulk(connection: libvirt.virConnect, domains: list[libvirt.virDomain], flags: int) -> Records:
-    records = connection.domainListGetStats(domains, _GROUPS, flags)
+def _found(
+    connection: libvirt.virConnect, known: Domains, vms: Iterable[VMId]
+) -> list[libvirt.virDomain]:
+    for vm in vms:
+        if vm not in known:
+            with _tolerant():
+                known[vm] = connection.lookupByUUIDString(vm)
+    return [known[vm] for vm in vms if vm in known]
+
+
+@contextmanager
+def _tolerant() -> Iterator[None]:
+    # What concerns one domain alone is no reason to give up on the others.
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if is_lost(error):
+            raise
+
+
+def _bulk(
+    connection: libvirt.virConnect, known: Domains, vms: Sequence[VMId], flags: int
+) -> Records:
+    domains = _found(connection, known, vms)
+    records = connection.domainListGetStats(domains, _GROUPS, flags) if domains else []
     at_s = time.monotonic()
     return {
         VMId(str(domain.UUIDString())): (int(domain.ID()), at_s, record)
@@ -188,21 +210,17 @@ def _bulk(connection: libvirt.virConnect, domains: list[libvirt.virDomain], flag
 
 
 def _one_by_one(
-    connection: libvirt.virConnect, domains: Iterable[libvirt.virDomain], _flags: int
+    connection: libvirt.virConnect, _known: Domains, vms: Sequence[VMId], _flags: int
 ) -> Records:
     """For drivers without bulk statistics, and when QEMU must not be asked."""
     found: Records = {}
-    for known in domains:
-        try:
-            domain = connection.lookupByUUIDString(str(known.UUIDString()))
+    for vm in vms:
+        with _tolerant():
+            domain = connection.lookupByUUIDString(vm)  # anew: it says which run it is
             info: Any = domain.info()
-        except libvirt.libvirtError as error:
-            if is_lost(error):
-                raise
-            continue
-        if int(domain.ID()) != -1:
-            record = {"cpu.time": int(info[4]), "balloon.current": int(info[2])}
-            found[VMId(str(domain.UUIDString()))] = (int(domain.ID()), time.monotonic(), record)
+            if int(domain.ID()) != -1:
+                record = {"cpu.time": int(info[4]), "balloon.current": int(info[2])}
+                found[vm] = (int(domain.ID()), time.monotonic(), record)
     return found
 
 
