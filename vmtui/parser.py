@@ -21,7 +21,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     # Options that may stand before or behind the command. SUPPRESS keeps the second parser from
     # overwriting what the first found.
-    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     common.add_argument(
         "-c",
         "--connect",
@@ -32,7 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--read-only", action="store_true", help="refuse every change")
     common.add_argument("--demo", action="store_true", help="the demo fleet, in memory")
 
-    parser: argparse.ArgumentParser = _Parser(
+    parser = _Parser(
         prog="vmtui",
         description="A terminal manager for virtual machines. Without a command: the interface.",
         parents=[common],
