@@ -26,10 +26,10 @@ from vmtui.images import micro
 from vmtui.model import Accel, Firmware, VMId
 from vmtui.spec import Boot, BootKind, VMSpec, name_problem
 
-SURVEY_TIMEOUT_S = 60.0
-"""libvirt may have to probe QEMU first, which takes seconds."""
+PROBING_TIMEOUT_S = 180.0
+"""libvirt may have to probe QEMU first. Where /dev/kvm opens but does not work it does so anew for
+every look at QEMU, some seconds each: a definition was seen to take 89 s."""
 CONVERT_TIMEOUT_S = 6 * 3600.0
-_UNDEFINE = libvirt.VIR_DOMAIN_UNDEFINE_NVRAM | libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
 
 
 async def create(
@@ -37,7 +37,7 @@ async def create(
 ) -> VMId:
     """Define the domain, off. Cancelled or failed, nothing of it is left."""
     facts = await bridge.call(
-        f"create {spec.name}", _survey, spec, accel, timeout_s=SURVEY_TIMEOUT_S
+        f"create {spec.name}", _survey, spec, accel, timeout_s=PROBING_TIMEOUT_S
     )
     can_log = await bridge.call("look for the logs", lambda _: places.can_log())
     volumes = Volumes(bridge, places)
@@ -58,7 +58,13 @@ async def create(
         )
         progress(Progress("defining"))
         await whole(
-            bridge.call(f"create {spec.name}", _define, domain_xml(spec, parts), facts.test_driver)
+            bridge.call(
+                f"create {spec.name}",
+                _define,
+                domain_xml(spec, parts),
+                facts.test_driver,
+                timeout_s=PROBING_TIMEOUT_S,
+            )
         )
     except BaseException:
         await whole(_take_back(bridge, volumes, vm))
@@ -75,7 +81,11 @@ async def _take_back(bridge: Bridge, volumes: Volumes, vm: str) -> None:
 
 def _undefine(connection: libvirt.virConnect, vm: str) -> None:
     with suppress(libvirt.libvirtError):
-        connection.lookupByUUIDString(vm).undefineFlags(_UNDEFINE)
+        domain = connection.lookupByUUIDString(vm)
+        try:
+            domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+        except libvirt.libvirtError:  # a driver that knows no firmware knows no such flag
+            domain.undefine()
 
 
 def _define(connection: libvirt.virConnect, xml: str, test_driver: bool) -> None:
