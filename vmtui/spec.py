@@ -146,13 +146,13 @@ def _cpu_problems(spec: VMSpec, limits: Limits) -> Iterable[Problem]:
 
 def _memory_problems(spec: VMSpec, limits: Limits) -> Iterable[Problem]:
     if spec.memory_bytes < MEMORY_MINIMUM_BYTES:
-        yield Problem("memory", f"{size(MEMORY_MINIMUM_BYTES)} is the least that boots.")
+        yield Problem("memory", f"{size(MEMORY_MINIMUM_BYTES)} of memory is the least that boots.")
     elif spec.memory_bytes > MEMORY_MAXIMUM_BYTES:
-        yield Problem("memory", f"{size(MEMORY_MAXIMUM_BYTES)} is the limit.")
+        yield Problem("memory", f"{size(MEMORY_MAXIMUM_BYTES)} of memory is the limit.")
     elif limits.host_memory_bytes and spec.memory_bytes > limits.host_memory_bytes:
         yield Problem(
             "memory",
-            f"The host has {size(limits.host_memory_bytes)} in all.",
+            f"The host has {size(limits.host_memory_bytes)} of memory in all.",
             "Ask for less.",
         )
 
@@ -163,9 +163,9 @@ def _disk_problems(spec: VMSpec) -> Iterable[Problem]:
         return
     if spec.disk_bytes is not None:
         if spec.disk_bytes < DISK_MINIMUM_BYTES:
-            yield Problem("disk", f"{size(DISK_MINIMUM_BYTES)} is the least.")
+            yield Problem("disk", f"A disk has to have {size(DISK_MINIMUM_BYTES)} at least.")
         elif spec.disk_bytes > DISK_MAXIMUM_BYTES:
-            yield Problem("disk", f"{size(DISK_MAXIMUM_BYTES)} is the limit.")
+            yield Problem("disk", f"{size(DISK_MAXIMUM_BYTES)} is the limit of a disk.")
     image_bytes = spec.boot.virtual_size_bytes
     if spec.boot.kind is not BootKind.DISK or image_bytes is None:
         return

@@ -96,7 +96,7 @@ def test_several_connections_at_once(vmtui: Vmtui) -> None:
         (("flop",), 2, "invalid choice"),
         (("list", "--flop"), 2, "unrecognized"),
         (("--demo", "create", "x", "--memory", "12"), 1, "no unit"),
-        (("--demo", "create", "x", "--memory", "9999T"), 1, "16 TiB is the limit"),
+        (("--demo", "create", "x", "--memory", "9999T"), 1, "16 TiB of memory is the limit"),
         (("--demo", "create", "x", "--memory", "-1"), 1, "not a size"),
         (("--demo", "create", "x", "--cpus", "0"), 1, "at least 1 vCPU"),
         (("--demo", "create", "x", "--cpus", "two"), 2, "invalid int"),

@@ -130,10 +130,10 @@ class HostPane(Panel):
         symbol, colour = CONNECTIONS[connection.status]
         head = [
             Segment(f"{symbol} ", getattr(self.ink, colour)),
-            Segment(fit(plain(host.name), label_width), self.ink.accent),
+            Segment(fit(plain(connection.label), label_width), self.ink.accent),
             Segment(" "),
         ]
-        tail = [Segment("  "), Segment(badge, style)]
+        tail = [Segment(" "), Segment(badge, style)]
         return [*head, *self._compact(connection, width - length(head) - length(tail)), *tail]
 
     def _compact(self, connection: ConnectionView, width: int) -> Line:
@@ -148,10 +148,10 @@ class HostPane(Panel):
             Segment("CPU ", ink.quiet),
             *meter(0 if cpu is None else cpu / 100, bar, ink, "cpu"),
             Segment(fit(percent(cpu), 6, right=True), ink.strong),
-            Segment(" %  ", ink.quiet),
+            Segment(" % ", ink.quiet),
         ]
         right = [
-            Segment("Memory ", ink.quiet),
+            Segment("Memory " if width > 56 else "Mem ", ink.quiet),
             *meter(share or 0, bar, ink, "memory"),
             Segment(fit(size(used), 11, right=True), ink.strong),
             Segment(f" of {size(total):<8}", ink.quiet),

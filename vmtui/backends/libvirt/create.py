@@ -29,6 +29,8 @@ from vmtui.spec import Boot, BootKind, VMSpec, name_problem
 PROBING_TIMEOUT_S = 180.0
 """libvirt may have to probe QEMU first. Where /dev/kvm opens but does not work it does so anew for
 every look at QEMU, some seconds each: a definition was seen to take 89 s."""
+DEFINE_TIMEOUT_S = 3600.0
+"""To give up on a definition would leave a VM that appears later; keepalive tells a dead peer."""
 CONVERT_TIMEOUT_S = 6 * 3600.0
 
 
@@ -63,7 +65,7 @@ async def create(
                 _define,
                 domain_xml(spec, parts),
                 facts.test_driver,
-                timeout_s=PROBING_TIMEOUT_S,
+                timeout_s=DEFINE_TIMEOUT_S,
             )
         )
     except BaseException:
