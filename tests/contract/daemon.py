@@ -194,7 +194,10 @@ class SystemLibvirtd(PrivateLibvirtd):
         return PrivateLibvirtd.missing() if os.geteuid() == 0 else "needs root"
 
     def _command(self) -> list[str]:
-        shutil.copytree("/etc/libvirt", self.root / "etc")
+        # The settings alone: what this machine's own daemon has defined is not for us.
+        (self.root / "etc").mkdir()
+        for settings in Path("/etc/libvirt").glob("*.conf"):
+            shutil.copy(settings, self.root / "etc")
         steps = []
         for target, folder in _BOUND.items():
             (self.root / folder).mkdir(exist_ok=True)
@@ -206,8 +209,8 @@ class SystemLibvirtd(PrivateLibvirtd):
             (self.root / "kvm").touch(mode=0o000)
             steps.append(f"mount --bind {self.root / 'kvm'} /dev/kvm")
             # libvirt's own namespaces for QEMU can't handle a /dev/kvm that is a mount.
-            with (self.root / "etc/qemu.conf").open("a") as settings:
-                settings.write("\nnamespaces = []\n")
+            with (self.root / "etc/qemu.conf").open("a") as qemu_conf:
+                qemu_conf.write("\nnamespaces = []\n")
         steps += [f"{_which('virtlogd')} -d", f"exec {_which('libvirtd')}"]
         self.root.chmod(0o711)
         return ["unshare", "--mount", "--propagation=private", "sh", "-ec", "; ".join(steps)]

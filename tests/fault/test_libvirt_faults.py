@@ -35,7 +35,7 @@ COME_BACK_S = 20.0
 
 def spec(name: str) -> VMSpec:
     """Powered on it looks for something to boot, and goes on looking."""
-    return VMSpec(name, boot=BLANK, memory_bytes=64 * MIB, disk_bytes=MIB)
+    return VMSpec(name, boot=BLANK, memory_bytes=128 * MIB, disk_bytes=MIB)
 
 
 @pytest.fixture
@@ -362,7 +362,7 @@ async def test_a_disk_image_is_copied_and_grown(
     await qemu_img("convert", "-f", "raw", "-O", image_format, raw, source)
     boot = Boot(BootKind.DISK, source, image_format, 3 * MIB)
     vm = await backend.create(
-        VMSpec("copy", boot=boot, memory_bytes=64 * MIB, disk_bytes=5 * MIB), no_progress
+        VMSpec("copy", boot=boot, memory_bytes=128 * MIB, disk_bytes=5 * MIB), no_progress
     )
     disk = (await backend.vm(vm)).disks[0]
     assert disk.format == "qcow2"
@@ -380,7 +380,7 @@ async def test_a_readable_iso_is_used_where_it_is_and_kept(
     iso.write_bytes(bytes(MIB))
     boot = Boot(BootKind.ISO, iso, "raw", MIB)
     vm = await backend.create(
-        VMSpec("install", boot=boot, memory_bytes=64 * MIB, disk_bytes=MIB), no_progress
+        VMSpec("install", boot=boot, memory_bytes=128 * MIB, disk_bytes=MIB), no_progress
     )
     assert str(iso) in {disk.source for disk in (await backend.vm(vm)).disks}
     plan = await backend.delete_plan(vm)

@@ -28,6 +28,7 @@ class Changes:
         self._under_way: dict[VMId, list[str]] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._closed = False
+        self._closing: set[asyncio.Task[None]] = set()
 
     def check(self, vm: VMId, what: str, name: str) -> None:
         """Raise BusyError while something else is done to that VM."""
@@ -67,14 +68,17 @@ class Changes:
             if usable and len(self._idle) < IDLE_KEPT:
                 self._idle.append(bridge)
             else:
-                await bridge.close()
+                # Not awaited: a cancellation here would deny work that has been done.
+                closing = asyncio.create_task(bridge.close())
+                self._closing.add(closing)
+                closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """Let go of all connections; a change that is being made goes on in libvirt."""
         self._closed = True
         bridges = [*self._idle, *self._used]
         self._idle.clear()
-        await asyncio.gather(*(bridge.close() for bridge in bridges))
+        await asyncio.gather(*(bridge.close() for bridge in bridges), *self._closing)
 
 
 def _seen(task: asyncio.Task[T]) -> None:

@@ -34,7 +34,11 @@ def pool(connection: libvirt.virConnect, places: Places) -> libvirt.virStoragePo
             raise
         found = _define(connection, places)
     if not found.isActive():
-        found.create()
+        try:
+            found.create()
+        except libvirt.libvirtError:
+            found.build(0)  # its folder may be missing
+            found.create()
     root = parse(str(found.XMLDesc()))
     kind = root.get("type", "") if root is not None else ""
     if kind not in _FILE_POOLS:
