@@ -131,11 +131,12 @@ def test_power_on_the_test_driver(test_driver_case: BackendCase) -> None:
 
 
 @pytest.mark.slow
-def test_power_on_real_libvirt(session_case: BackendCase) -> None:
+@pytest.mark.parametrize("name", ["kvm", "session"])
+def test_power_on_real_qemu(name: str, request: pytest.FixtureRequest) -> None:
     few = settings(
         max_examples=4,
         stateful_step_count=10,
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    run(_machine(session_case), settings=few)
+    run(_machine(request.getfixturevalue(f"{name}_case")), settings=few)
