@@ -17,6 +17,7 @@ from vmtui.actions import ACTIONS, BY_ID
 from vmtui.backends.base import Endpoint
 from vmtui.backends.registry import endpoints
 from vmtui.config import Config, load, themes_path
+from vmtui.ending import ending_on_signals
 from vmtui.errors import ConfigError, MissingError, VmtuiError
 from vmtui.fleet import Fleet
 from vmtui.screens.base import Context, Examine, FleetScreen, examine
@@ -255,11 +256,14 @@ def run(uris: Sequence[str], config: Config | None = None, *, read_only: bool = 
     async def session() -> int:
         fleet = Fleet(usable, interval_s=config.interval_s, read_only=read_only)
         app = VmtuiApp(fleet, config, notices=notices)
-        try:
-            await app.run_async()
-        finally:
-            await fleet.close()
-        return app.return_code or 0
+        loop = asyncio.get_running_loop()
+        with ending_on_signals() as ending:
+            ending.politely = lambda: loop.call_soon_threadsafe(app.exit)
+            try:
+                await app.run_async()
+            finally:
+                await fleet.close()
+        return 128 + ending.received if ending.received else app.return_code or 0
 
     return asyncio.run(session())
 

@@ -100,11 +100,11 @@ class Terminal:
             time.sleep(LOOK_INTERVAL_S)
         return int(self.status_file.read_text())
 
-    def kill_program(self) -> None:
-        """SIGKILL to the program: it gets no chance to clean up."""
+    def program(self) -> psutil.Process:
+        """The process that runs in it."""
         shell = psutil.Process(int(self._tmux("list-panes", "-F", "#{pane_pid}")))
         [program] = shell.children()
-        program.kill()
+        return program
 
     def close(self) -> None:
         """End this tmux server and what runs in it."""

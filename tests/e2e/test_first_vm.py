@@ -119,7 +119,7 @@ def test_a_killed_interface_leaves_the_vm_and_the_next_one_shows_it(
     terminal.wait_for("Press n", timeout_s=60)
     name_the_new_vm(terminal, "kept")
     terminal.wait_for("kept login:", BOOT_S)
-    terminal.kill_program()
+    terminal.program().kill()
     terminal.exit_status()
 
     again = Terminal(
