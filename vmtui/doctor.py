@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from vmtui.backends.kvm import firmware
 from vmtui.backends.kvm.accel import prove
-from vmtui.backends.kvm.command import PACKAGES, run
 from vmtui.backends.kvm.program import QEMU
 from vmtui.backends.registry import LIBVIRT_MISSING, libvirt_installed
+from vmtui.command import PACKAGES, run
 from vmtui.errors import VmtuiError
 from vmtui.images import micro
 from vmtui.model import Accel, Firmware

@@ -11,7 +11,8 @@ from typing import Any
 
 import msgspec
 
-from vmtui.errors import InputError, MissingError
+from vmtui.command import run
+from vmtui.errors import InputError, OperationError
 from vmtui.spec import BLANK, MICRO, Boot, BootKind
 
 QEMU_IMG_TIMEOUT_S = 20.0
@@ -55,7 +56,8 @@ async def resolve(image: str) -> Boot:
     if image == BootKind.NONE.value:
         return BLANK
     path = _absolute(image)
-    head, file_bytes = _head(path)
+    # In a thread: a file on a network mount that hangs must not hold up the interface.
+    head, file_bytes = await asyncio.to_thread(_head, path)
     format_found = _format(path, head, file_bytes)
     _check_promise(path, format_found)
     if format_found == "iso":
@@ -149,31 +151,10 @@ async def _qemu_img_info(path: Path, format_found: str) -> dict[str, Any]:
     # --backing-chain is left out: only the file itself is opened (-U: also while in use).
     argv = ("qemu-img", "info", "-U", "--output=json", "-f", format_found, "--", str(path))
     try:
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
-        )
-    except FileNotFoundError as error:
-        raise MissingError(
-            "qemu-img is not installed",
-            why=f"without it a {format_found} image can't be read",
-            hint="Install qemu-utils (Debian), qemu-img (Fedora, Arch).",
-        ) from error
-    try:
-        async with asyncio.timeout(QEMU_IMG_TIMEOUT_S):
-            out, err = await process.communicate()
-    except BaseException as error:
-        process.kill()
-        await process.wait()
-        if isinstance(error, TimeoutError):
-            raise InputError(
-                f"{path} can't be read", why=f"qemu-img took over {QEMU_IMG_TIMEOUT_S:.0f} s"
-            ) from error
-        raise
-    if process.returncode != 0:
-        reason = err.decode(errors="replace").strip().removeprefix("qemu-img: ")
-        raise InputError(f"{path} is not a usable {format_found} image", why=reason)
-    try:
-        info = msgspec.json.decode(out)
+        info = msgspec.json.decode(await run(*argv, timeout_s=QEMU_IMG_TIMEOUT_S))
+    except OperationError as error:
+        why = error.why.removeprefix("qemu-img: ")
+        raise InputError(f"{path} is not a usable {format_found} image", why=why) from error
     except msgspec.DecodeError as error:
         raise InputError(f"{path} can't be read", why=f"qemu-img's answer: {error}") from error
     return info if isinstance(info, dict) else {}

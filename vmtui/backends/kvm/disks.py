@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from vmtui.backends.base import Progress, ProgressSink
-from vmtui.backends.kvm.command import run
 from vmtui.backends.kvm.definition import DiskDefinition
+from vmtui.command import run
 from vmtui.errors import OperationError
 from vmtui.model import DiskKind
 from vmtui.spec import Boot, BootKind, VMSpec

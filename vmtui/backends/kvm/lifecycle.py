@@ -11,13 +11,13 @@ from dataclasses import replace
 from vmtui.backends.kvm import firmware, swtpm
 from vmtui.backends.kvm.accel import prove
 from vmtui.backends.kvm.argv import KernelFiles, Place, argv
-from vmtui.backends.kvm.command import missing
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.files import tail
 from vmtui.backends.kvm.machine import Machine, gone
 from vmtui.backends.kvm.monitor import Monitor
 from vmtui.backends.kvm.process import Process, Record, boot_id, start_ticks, write_record
 from vmtui.backends.kvm.program import QEMU, installed
+from vmtui.command import missing
 from vmtui.errors import InputError, OperationError, StateError, VmtuiError
 from vmtui.images import micro
 from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, Accel, Power, State

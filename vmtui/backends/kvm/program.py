@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from vmtui.backends.kvm.command import run
 from vmtui.backends.kvm.files import write_whole
+from vmtui.command import run
 from vmtui.errors import VmtuiError
 
 QEMU = "qemu-system-x86_64"

@@ -6,8 +6,8 @@ import asyncio
 from pathlib import Path
 
 from vmtui.backends.kvm.argv import Place
-from vmtui.backends.kvm.command import missing, run
 from vmtui.backends.kvm.process import Process
+from vmtui.command import missing, run
 from vmtui.errors import MissingError, OperationError
 
 STATE = "tpm"

@@ -14,13 +14,13 @@ from typing import Any
 import libvirt
 
 from vmtui.backends.base import Progress, ProgressSink
-from vmtui.backends.kvm.command import run
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.domain_facts import parse
 from vmtui.backends.libvirt.domain_xml import Kernel, Medium, Parts, domain_xml, machine_of
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.storage import medium_name, readable_in_place
 from vmtui.backends.libvirt.volumes import Volumes, whole
+from vmtui.command import run
 from vmtui.errors import InputError, MissingError, VmtuiError
 from vmtui.images import micro
 from vmtui.model import Accel, Firmware, VMId
