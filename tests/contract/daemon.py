@@ -149,7 +149,10 @@ class PrivateLibvirtd:
         for path in self.root.rglob("*.pid"):
             try:
                 process = psutil.Process(int(path.read_text("ascii")))
-                mine = process.environ().get("XDG_RUNTIME_DIR") == str(self.root / "r")
+                # libvirt gives QEMU another environment, but its sockets are of this place.
+                mine = process.environ().get("XDG_RUNTIME_DIR") == str(self.root / "r") or any(
+                    str(self.root) in word for word in process.cmdline()
+                )
             except (OSError, ValueError, psutil.Error):
                 continue
             if mine and (self._daemon is None or process.pid != self._daemon.pid):
