@@ -71,7 +71,10 @@ class Action:
             return f"{connection.label} can't do that."
         if vm.state not in self.states:
             return f"{plain(vm.name)} is {vm.state.value}."
-        return ""
+        return f"{plain(vm.name)} has no serial console." if self._lacks_console(vm) else ""
+
+    def _lacks_console(self, vm: VM) -> bool:
+        return Feature.CONSOLE in self.needs and not vm.has_console
 
     def check(self, fleet: Fleet, ref: VMRef) -> None:
         """Raise RefusedError, UnsupportedError or StateError if it can't be done."""
@@ -81,6 +84,10 @@ class Action:
             raise read_only(f"{self.label} of {vm.name}")
         if self.needs not in connection.backend.features:
             raise UnsupportedError(f"{connection.label} can't {self.command or self.id} a VM")
+        if self._lacks_console(vm):
+            raise UnsupportedError(
+                f"{vm.name} has no serial console", hint="Add a serial port to its definition."
+            )
         if vm.state not in self.states:
             allowed = ", ".join(sorted(state.value for state in self.states))
             raise StateError(

@@ -77,15 +77,19 @@ class PromptSize:
         return b" stty rows %d cols %d\r" % (rows, columns)
 
 
-async def attach(console: Console, *, name: str, escape: bytes, history: bytes = b"") -> str:
+async def attach(
+    console: Console, *, name: str, escape: bytes, history: bytes = b"", clear: bool = False
+) -> str:
     """Join standard input and output to `console` until `escape` is typed or it ends.
 
-    `history` is shown first. Gives the reason of the end, for people. The console is closed and
-    the terminal is as it was, however this ends.
+    `history` is shown first, on an empty screen with `clear`. Gives the reason of the end, for
+    people. The console is closed and the terminal is as it was, however this ends.
     """
     try:
         with _raw_terminal() as terminal:
             if terminal:
+                if clear:
+                    os.write(2, b"\x1b[2J\x1b[H")
                 keys = f"Ctrl+{chr(escape[0] | 0x40)}"
                 _say(f"Attached to {plain(name)}. {keys} detaches.")
             session = _Session(console, escape, is_terminal=terminal)

@@ -84,7 +84,6 @@ class Limits:
     taken_names: frozenset[str] = field(default_factory=frozenset)
     host_cpus: int | None = None
     host_memory_bytes: int | None = None
-    free_disk_bytes: int | None = None
 
 
 def name_problem(name: str, taken: Iterable[str] = ()) -> str | None:

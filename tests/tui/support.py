@@ -118,6 +118,12 @@ class WithConsoles(DemoBackend):
         self.busy = busy
         self.opened: list[tuple[VMId, bool]] = []
 
+    async def vms(self) -> Sequence[VM]:
+        return [replace(vm, has_console=True) for vm in await super().vms()]
+
+    async def vm(self, vm: VMId) -> VM:
+        return replace(await super().vm(vm), has_console=True)
+
     async def console(self, vm: VMId, *, force: bool = False) -> Console:
         if self.busy and not force:
             raise BusyError("somebody else is attached", hint="Take it over.")

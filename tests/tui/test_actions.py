@@ -369,7 +369,7 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls.append("resumed")
 
     async def attach_for_a_moment(
-        console: Console, *, name: str, escape: bytes, history: bytes = b""
+        console: Console, *, name: str, escape: bytes, history: bytes, clear: bool
     ) -> str:
         calls.append(name)
         assert escape == b"\x1d"
@@ -407,7 +407,9 @@ async def test_a_console_that_breaks_gives_the_terminal_back(
 ) -> None:
     from vmtui.errors import OperationError
 
-    async def broken(console: Console, *, name: str, escape: bytes, history: bytes = b"") -> str:
+    async def broken(
+        console: Console, *, name: str, escape: bytes, history: bytes, clear: bool
+    ) -> str:
         raise OperationError("the console broke", why="it is a test")
 
     monkeypatch.setattr(attach, "attach", broken)

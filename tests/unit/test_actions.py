@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -163,3 +164,11 @@ async def test_tasks_end_with_a_line_an_error_or_cancelled(fleet: Fleet) -> None
     assert [view.status.value for view in views] == ["done", "failed", "failed", "cancelled"]
     assert views[0].result == "web is running"
     assert "defect in vmtui" in str(views[2].error)
+
+
+async def test_a_vm_without_a_serial_port_has_no_console(fleet: Fleet) -> None:
+    view = fleet.view()
+    vm = next(row.vm for row in view.vms if row.vm.name == "web-01")
+    with_consoles = replace(view.connections[0], features=Feature.CONSOLE)
+    assert "no serial console" in BY_ID["console"].refusal(vm, with_consoles)
+    assert BY_ID["console"].refusal(replace(vm, has_console=True), with_consoles) == ""

@@ -65,7 +65,9 @@ async def _hand_over(screen: FleetScreen, console: Console, name: str, history: 
         # is written then would fill a queue that nobody empties, and block the loop.
         with app.batch_update(), app.suspend():
             try:
-                reason = await attach.attach(console, name=name, escape=escape, history=history)
+                reason = await attach.attach(
+                    console, name=name, escape=escape, history=history, clear=True
+                )
             except BaseException as error:
                 # Past app.suspend() it would leave the terminal without the interface.
                 failure = error

@@ -35,7 +35,6 @@ class Watch:
         self._rescan = rescan
         self._tell = tell
         self._listeners: dict[str, asyncio.Task[None]] = {}
-        self._asked_at_s: dict[str, float] = {}
 
     async def run(self) -> None:
         """Watch until cancelled."""
