@@ -35,6 +35,22 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.asyncio_debug = True
 
 
+SKIPS_BY_NATURE = ("its clients share nothing", "it has no console")
+"""What a backend has not got can't be tested on it; every other skip is something missing."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In CI nothing is skipped because something is missing: then the run has failed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if not os.environ.get("CI") or reporter is None:
+        return
+    for report in reporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if not reason.endswith(SKIPS_BY_NATURE):
+            reporter.write_line(f"skipped in CI: {report.nodeid}: {reason}", red=True)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 class StallWatch(logging.Handler):
     """Collects what asyncio says about callbacks that held the loop up.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -56,9 +57,11 @@ class PrivateLibvirtd:
         return f"{', '.join(absent)} not installed" if absent else ""
 
     def _command(self) -> list[str]:
-        # Root's libvirtd is the system one; a user namespace makes it that of a user.
+        # Root's libvirtd is the system one; a user namespace makes it that of a user. libvirt looks
+        # that user up, so it has to be one that every machine has.
+        nobody = pwd.getpwnam("nobody")
         wrapper = (
-            ["unshare", "--user", "--map-user=1000", "--map-group=1000"]
+            ["unshare", "--user", f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}"]
             if os.geteuid() == 0
             else []
         )
