@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import listing, time_to_prompt
+from benchmarks import listing, time_to_prompt, tour
 
 
 def main() -> int:
     """Run all; 1 if a bar is missed."""
-    results = [time_to_prompt.run(), listing.run()]
+    results = [time_to_prompt.run(), listing.run(), *tour.run()]
     width = max(len(result.name) for result in results)
     print(f"\n{'benchmark':{width}}  measured   bar")
     for result in results:

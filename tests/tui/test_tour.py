@@ -12,8 +12,13 @@ import pytest
 from tests.tui.support import point, press, running, until
 from vmtui.backends.demo import DemoBackend
 
-WALL_LIMIT_S = 1.0
-"""What waits instead of computing shows here; generous, because the machine may be busy."""
+HELD_UP_S = 0.5
+"""CPU time of one callback. How smooth the interface is depends on the machine and is measured by
+`make bench`; beyond this something computes that has no business on the event loop anywhere."""
+
+WAITED_S = 5.0
+"""Wall time of one callback: beyond this something waited on the event loop, however busy the
+machine is."""
 
 TOUR = (
     ("j", "k", "G", "g", "ctrl+d", "ctrl+u"),
@@ -63,8 +68,8 @@ def measured(worst: Worst, now: list[str]) -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize(("uri", "limit_s"), [("demo:", 0.05), ("demo:?vms=1000", 0.08)])
-async def test_the_tour_never_holds_up_the_loop(uri: str, limit_s: float) -> None:
+@pytest.mark.parametrize("uri", ["demo:", "demo:?vms=1000"])
+async def test_the_tour_never_holds_up_the_loop(uri: str) -> None:
     async with running(DemoBackend(uri), size=(120, 40)) as (app, pilot):
         await point(pilot, app, "web-01")
         worst, now = Worst(), [""]
@@ -73,6 +78,6 @@ async def test_the_tour_never_holds_up_the_loop(uri: str, limit_s: float) -> Non
                 now[0] = " ".join(keys)
                 await press(pilot, *keys)
                 await until(pilot, lambda: app.screen is app.dashboard)
-        assert worst.cpu_s < limit_s, worst.what
-        assert worst.wall_s < WALL_LIMIT_S
+        assert worst.cpu_s < HELD_UP_S, worst.what
+        assert worst.wall_s < WAITED_S, worst.what
         assert app.screen is app.dashboard
