@@ -130,7 +130,6 @@ class VmtuiApp(App[None]):
 
     def on_fleet_changed(self, event: FleetChanged) -> None:
         """Draw the view on every screen that shows VMs."""
-        self.context.history.record(event.view)
         if self.context.suspended:
             return
         for screen in self.screen_stack:

@@ -5,44 +5,58 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 
+from vmtui.alarms import Thresholds
 from vmtui.backends.base import Backend
+from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import NoSuchVMError, OperationError, UnreachableError, VmtuiError
-from vmtui.metrics import HostRates, Rates, host_rates, rates
-from vmtui.model import VM, Counters, EventKind, Host, HostCounters, VMId
-from vmtui.views import ConnectionStatus, ConnectionView, VMRef, VMView
+from vmtui.history import History
+from vmtui.model import VM, EventKind, Host, VMId
+from vmtui.pace import Pace
+from vmtui.roster import Roster
+from vmtui.views import ConnectionStatus, ConnectionView, VMRef
 
 OPEN_TIMEOUT_S = 20.0
 RESYNC_INTERVAL_S = 15.0
 RETRY_FIRST_S = 1.0
 RETRY_LIMIT_S = 30.0
-SAMPLING_SHARE = 0.25
-"""Sampling may take at most this part of the time; the interval stretches beyond it."""
 
 
 class Connection:
     """The mutable state of one backend's connection; `on_change` is called after every change."""
 
     def __init__(
-        self, backend: Backend, label: str, *, read_only: bool, on_change: Callable[[], None]
+        self,
+        backend: Backend,
+        label: str,
+        *,
+        read_only: bool,
+        on_change: Callable[[], None],
+        history: History | None = None,
+        thresholds: Thresholds | None = None,
     ) -> None:
         self.backend = backend
         self.uri = backend.uri
         self.label = label
         self.read_only = read_only
+        self.visible: Collection[VMId] | None = None
+        """The VMs that are looked at, which are sampled first; None: all."""
         self._on_change = on_change
         self._status = ConnectionStatus.CONNECTING
         self._problem: VmtuiError | None = None
         self._retry_at_s: float | None = None
         self._retry_now = asyncio.Event()
         self._host: Host | None = None
-        self._host_counters: HostCounters | None = None
-        self._host_rates: HostRates | None = None
-        self._vms: dict[VMId, VM] = {}
-        self._counters: dict[VMId, Counters] = {}
-        self._rates: dict[VMId, Rates] = {}
-        self._stalled: dict[VMId, str] = {}
+        self._roster = Roster(self.uri, history or History(), thresholds or Thresholds())
+        self._sampled_at_s: float | None = None
+        self._interval_s = 0.0
+        self._view: tuple[Mapping[VMRef, str], ConnectionView] | None = None
+
+    def _changed(self) -> None:
+        self._view = None
+        self._on_change()
 
     # -- what it knows ---------------------------------------------------------------------
 
@@ -64,11 +78,21 @@ class Connection:
     @property
     def vms(self) -> tuple[VM, ...]:
         """All VMs known, sorted by name."""
-        return tuple(sorted(self._vms.values(), key=lambda vm: (vm.name.lower(), vm.id)))
+        return tuple(row.vm for row in self._roster.rows)
 
-    def view(self, task_of: Callable[[VMRef], str]) -> ConnectionView:
-        """The picture of this moment; `task_of` tells what is being done to a VM."""
-        return ConnectionView(
+    def view(self, tasks: Mapping[VMRef, str]) -> ConnectionView:
+        """The picture of this moment; `tasks` tells what is being done to which VM.
+
+        The same object as long as nothing changed.
+        """
+        if self._view is not None and self._view[0] == tasks:
+            return self._view[1]
+        rows = self._roster.rows
+        if tasks:
+            rows = tuple(
+                replace(row, task=tasks[row.ref]) if row.ref in tasks else row for row in rows
+            )
+        view = ConnectionView(
             uri=self.uri,
             label=self.label,
             status=self._status,
@@ -77,23 +101,13 @@ class Connection:
             retry_at_s=self._retry_at_s,
             features=self.backend.features,
             host=self._host,
-            host_rates=self._host_rates,
-            vms=tuple(self._row(vm, task_of) for vm in self.vms),
+            host_counters=self._roster.host_counters,
+            host_rates=self._roster.host_rates,
+            interval_s=self._interval_s,
+            vms=rows,
         )
-
-    def _row(self, vm: VM, task_of: Callable[[VMRef], str]) -> VMView:
-        counters = self._counters.get(vm.id)
-        ref = VMRef(self.uri, vm.id)
-        return VMView(
-            ref=ref,
-            vm=vm,
-            rates=self._rates.get(vm.id),
-            memory_actual_bytes=counters.memory_actual_bytes if counters else None,
-            memory_rss_bytes=counters.memory_rss_bytes if counters else None,
-            stalled=self._stalled.get(vm.id, ""),
-            sampled_at_s=counters.at_s if counters else None,
-            task=task_of(ref),
-        )
+        self._view = (tasks, view)
+        return view
 
     # -- one-time use, by the commands -----------------------------------------------------
 
@@ -106,7 +120,7 @@ class Connection:
 
     async def _open(self) -> None:
         self._status = ConnectionStatus.CONNECTING
-        self._on_change()
+        self._changed()
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 await self.backend.open()
@@ -118,36 +132,30 @@ class Connection:
         self._status = ConnectionStatus.UP
         self._problem = None
         self._retry_at_s = None
-        self._on_change()
+        self._changed()
 
     async def load_host(self) -> None:
         """Learn the host's constants. Not part of opening: libvirt can take seconds for them."""
         if self._host is None:
             self._host = await self.backend.host()
-            self._on_change()
+            self._roster.know_host(self._host.cpus)
+            self._changed()
 
     async def resync(self) -> None:
         """List everything anew."""
-        self._vms = {vm.id: vm for vm in await self.backend.vms()}
-        self._drop_stale_figures()
-        self._on_change()
+        self._roster.set_all(await self.backend.vms())
+        self._changed()
 
     async def refresh(self, vm: VMId) -> VM | None:
         """Read one VM anew; None: it is gone."""
         fresh: VM | None = None
         try:
-            fresh = self._vms[vm] = await self.backend.vm(vm)
+            fresh = await self.backend.vm(vm)
+            self._roster.set(fresh)
         except NoSuchVMError:
-            self._vms.pop(vm, None)
-        self._drop_stale_figures()
-        self._on_change()
+            self._roster.remove(vm)
+        self._changed()
         return fresh
-
-    def _drop_stale_figures(self) -> None:
-        active = {vm.id for vm in self._vms.values() if vm.state.active}
-        for table in (self._counters, self._rates, self._stalled):
-            for gone in table.keys() - active:
-                del table[gone]
 
     async def close(self) -> None:
         """Let go of the backend."""
@@ -181,7 +189,7 @@ class Connection:
         wait_s = min(RETRY_LIMIT_S, RETRY_FIRST_S * 2**failures) * random.uniform(0.8, 1.2)  # noqa: S311
         self._retry_at_s = time.monotonic() + wait_s
         self._retry_now.clear()
-        self._on_change()
+        self._changed()
         try:
             async with asyncio.timeout(wait_s):
                 await self._retry_now.wait()
@@ -191,10 +199,9 @@ class Connection:
     def _went_down(self, error: VmtuiError) -> None:
         self._status = ConnectionStatus.DOWN
         self._problem = error
-        self._vms.clear()
-        self._drop_stale_figures()
-        self._host = self._host_counters = self._host_rates = None
-        self._on_change()
+        self._roster.clear()
+        self._host = None
+        self._changed()
 
     async def _serve(self, interval_s: float) -> None:
         jobs = [
@@ -220,9 +227,8 @@ class Connection:
             if event.kind is EventKind.RESYNC or event.vm is None:
                 await self.resync()
             elif event.kind is EventKind.REMOVED:
-                self._vms.pop(event.vm, None)
-                self._drop_stale_figures()
-                self._on_change()
+                self._roster.remove(event.vm)
+                self._changed()
             else:
                 await self.refresh(event.vm)
 
@@ -237,31 +243,27 @@ class Connection:
         await asyncio.Event().wait()  # it does not change while the connection is open
 
     async def _sample(self, interval_s: float) -> None:
+        pace = Pace(interval_s)
         while True:
             started_s = time.monotonic()
-            await self.sample()
+            batch = pace.batch(self._roster.active(), self.visible)
+            await self.sample(batch)
             cost_s = time.monotonic() - started_s
-            await asyncio.sleep(max(interval_s - cost_s, cost_s * (1 / SAMPLING_SHARE - 1)))
+            pace.spent(cost_s, len(batch))
+            await asyncio.sleep(pace.rest_s(cost_s))
 
-    async def sample(self) -> None:
-        """Read the host's and every active VM's counters once and make rates of them."""
+    async def sample(self, vms: Sequence[VMId] | None = None) -> None:
+        """Read the counters of the host and of `vms` (None: all active) once."""
         host = await self.backend.host_counters()
-        self._host_rates = host_rates(self._host_counters, host)
-        self._host_counters = host
-        active = [vm.id for vm in self._vms.values() if vm.state.active]
-        for vm_id, counters in (await self.backend.counters(active)).items():
-            vm = self._vms.get(vm_id)
-            if vm is None:
-                continue
-            if not isinstance(counters, Counters):
-                self._stalled[vm_id] = counters.reason
-                continue
-            self._stalled.pop(vm_id, None)
-            fresh = rates(self._counters.get(vm_id), counters, vm.vcpus)
-            if fresh is not None:
-                self._rates[vm_id] = fresh
-            else:
-                self._rates.pop(vm_id, None)
-            self._counters[vm_id] = counters
-        self._drop_stale_figures()
-        self._on_change()
+        wanted = self._roster.active() if vms is None else vms
+        self.take(host, await self.backend.counters(wanted))
+
+    def take(self, host: HostCounters, samples: Mapping[VMId, Counters | Stalled]) -> None:
+        """Make rates of what was just read."""
+        if self._sampled_at_s is not None:
+            self._interval_s = max(0.0, host.at_s - self._sampled_at_s)
+        self._sampled_at_s = host.at_s
+        self._roster.take_host(host)
+        for vm_id, sample in samples.items():
+            self._roster.take(vm_id, sample)
+        self._changed()

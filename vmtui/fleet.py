@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
+from vmtui.alarms import Thresholds
 from vmtui.backends.base import Backend, DeletePlan, Endpoint, Progress, ProgressSink
 from vmtui.connection import Connection
 from vmtui.errors import AmbiguousVMError, InputError, NoSuchVMError, UnreachableError, read_only
+from vmtui.history import History
 from vmtui.model import VM, VMId
 from vmtui.spec import Limits, VMSpec, problems
 from vmtui.tasks import Tasks
@@ -29,13 +31,23 @@ class Fleet:
         *,
         interval_s: float = 1.0,
         read_only: bool = False,
+        thresholds: Thresholds | None = None,
     ) -> None:
         self._read_only = read_only
         self._interval_s = interval_s
         self._watchers: list[Watcher] = []
         self._publish_scheduled = False
+        self.history = History()
+        """The last hour of every host and VM."""
         self.connections = [
-            Connection(e.backend, e.label, read_only=read_only, on_change=self._changed)
+            Connection(
+                e.backend,
+                e.label,
+                read_only=read_only,
+                on_change=self._changed,
+                history=self.history,
+                thresholds=thresholds,
+            )
             for e in endpoints
         ]
         self.tasks = Tasks(self._changed)
@@ -74,15 +86,21 @@ class Fleet:
         """The picture of this moment."""
         return FleetView(
             at_s=time.monotonic(),
-            connections=tuple(c.view(self._task_of) for c in self.connections),
+            connections=tuple(c.view(self._tasks_on(c.uri)) for c in self.connections),
             tasks=self.tasks.views,
         )
 
-    def _task_of(self, ref: VMRef) -> str:
-        task = self.tasks.running_on(ref)
-        if task is None:
-            return ""
-        return task.progress.text if task.progress else task.label
+    def look_at(self, refs: Collection[VMRef] | None) -> None:
+        """Sample these VMs first, because they are on the screen; None: all alike."""
+        for connection in self.connections:
+            connection.visible = (
+                None
+                if refs is None
+                else frozenset(ref.id for ref in refs if ref.uri == connection.uri)
+            )
+
+    def _tasks_on(self, uri: str) -> dict[VMRef, str]:
+        return {ref: text for ref, text in self.tasks.running().items() if ref.uri == uri}
 
     def _changed(self) -> None:
         if self._publish_scheduled or not self._watchers:

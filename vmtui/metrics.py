@@ -1,75 +1,322 @@
-"""Rates from cumulative counters and their own clock: the only place that divides by time."""
+"""Rates of VMs from cumulative counters and their own clock.
+
+Formulas: d is the difference of two samples, dt their distance in seconds. A counter that went
+backwards, a restart, a vCPU that came or went, or a clock that stood still drop the interval.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from vmtui.model import Counters, HostCounters
+from vmtui.counters import (
+    Counters,
+    CpuCounters,
+    DiskCounters,
+    GuestMemory,
+    MemoryCounters,
+    NicCounters,
+    VcpuCounters,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class VcpuRates:
+    """One vCPU, in percent of one host CPU."""
+
+    index: int
+    used_percent: float | None
+    ready_percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class CpuRates:
+    """CPU of one VM.
+
+    `core_percent` is of one host CPU (emulator threads included), `vm_percent` of all the VM's
+    vCPUs, so that it can pass 100. Ready time is of one vCPU: their mean, and the worst.
+    """
+
+    interval_s: float
+    core_percent: float | None = None
+    vm_percent: float | None = None
+    user_core_percent: float | None = None
+    system_core_percent: float | None = None
+    ready_mean_percent: float | None = None
+    ready_max_percent: float | None = None
+    halt_poll_core_percent: float | None = None
+    vcpus: tuple[VcpuRates, ...] = ()
+    exits_per_s: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuestRates:
+    """What the guest says of its memory; `used_bytes` and the rates only while it is fresh.
+
+    `renewed_at_s` is when vmtui first saw the figures as they are (monotonic): a guest that has
+    stopped renewing them is noticed whatever the host's clock says.
+    """
+
+    renewed_at_s: float
+    age_s: float
+    fresh: bool
+    used_bytes: int | None = None
+    swap_in_bytes_per_s: float | None = None
+    swap_out_bytes_per_s: float | None = None
+    major_faults_per_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DiskRates:
+    """One disk. Latencies are None without requests; `in_flight` is by Little's law."""
+
+    target: str
+    interval_s: float
+    reads_per_s: float | None = None
+    writes_per_s: float | None = None
+    flushes_per_s: float | None = None
+    read_bytes_per_s: float | None = None
+    write_bytes_per_s: float | None = None
+    read_latency_ms: float | None = None
+    write_latency_ms: float | None = None
+    latency_ms: float | None = None  # of reads and writes together
+    flush_latency_ms: float | None = None
+    in_flight: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NicRates:
+    """One network card, from the guest's side. Drops are a percentage of all packets."""
+
+    name: str
+    interval_s: float
+    rx_bytes_per_s: float | None = None
+    tx_bytes_per_s: float | None = None
+    rx_packets_per_s: float | None = None
+    tx_packets_per_s: float | None = None
+    errors_per_s: float | None = None
+    drops_per_s: float | None = None
+    drop_percent: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What one VM did between two samples `interval_s` apart.
+    """What one VM did up to `at_s`; each group over an interval of its own."""
 
-    `cpu_core_percent` is of one host core (emulator threads included), `cpu_percent` of all the
-    VM's vCPUs, so that it can pass 100.
-    """
-
-    interval_s: float
-    cpu_core_percent: float | None = None
-    cpu_percent: float | None = None
+    at_s: float
+    cpu: CpuRates | None = None
+    guest: GuestRates | None = None
+    disks: tuple[DiskRates, ...] = ()
+    nics: tuple[NicRates, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class HostRates:
-    """What the host did: CPU in percent of all its CPUs, memory as it is now."""
-
-    cpu_percent: float | None = None
-    memory_used_bytes: int | None = None
-    memory_total_bytes: int | None = None
-
-
-def rates(before: Counters | None, now: Counters, vcpus: int) -> Rates | None:
+def rates(
+    before: Counters | None, now: Counters, vcpus: int, last: Rates | None = None
+) -> Rates | None:
     """Rates between two samples of one VM, or None where they do not span one run of it.
 
-    CPU: `100·d(cpu.time)/(dt·1e9)`. A counter that went backwards, a restart or a clock that
-    stood still drop the interval.
+    A group that was not read again keeps its rates of `last`.
     """
-    if before is None or before.epoch != now.epoch:
+    if before is None or before.epoch != now.epoch or now.at_s < before.at_s:
         return None
-    interval_s = now.at_s - before.at_s
-    if interval_s <= 0:
-        return None
-    if before.cpu_time_ns is None or now.cpu_time_ns is None:
-        return Rates(interval_s)
-    spent_ns = now.cpu_time_ns - before.cpu_time_ns
-    if spent_ns < 0:
-        return None
-    core_percent = 100 * spent_ns / (interval_s * 1e9)
-    return Rates(interval_s, core_percent, core_percent / max(1, vcpus))
-
-
-def host_rates(before: HostCounters | None, now: HostCounters) -> HostRates:
-    """The host between two samples; memory needs only the second."""
-    used = (
-        now.memory_total_bytes - now.memory_available_bytes
-        if now.memory_total_bytes is not None and now.memory_available_bytes is not None
-        else None
+    if now is before:
+        return last
+    disks = {disk.target: disk for disk in before.disks}
+    nics = {nic.name: nic for nic in before.nics}
+    last_disks = {disk.target: disk for disk in last.disks} if last else {}
+    last_nics = {nic.name: nic for nic in last.nics} if last else {}
+    return Rates(
+        at_s=now.at_s,
+        cpu=_cpu(before.cpu, now.cpu, vcpus, last.cpu if last else None),
+        guest=_guest(before.memory, now.memory, last.guest if last else None),
+        disks=tuple(
+            rate
+            for disk in now.disks
+            if (rate := _disk(disks.get(disk.target), disk, last_disks.get(disk.target)))
+        ),
+        nics=tuple(
+            flow
+            for nic in now.nics
+            if (flow := _nic(nics.get(nic.name), nic, last_nics.get(nic.name)))
+        ),
     )
-    return HostRates(_busy_percent(before, now), used, now.memory_total_bytes)
 
 
-def _busy_percent(before: HostCounters | None, now: HostCounters) -> float | None:
-    if (
-        before is None
-        or before.cpu_busy_s is None
-        or before.cpu_total_s is None
-        or now.cpu_busy_s is None
-        or now.cpu_total_s is None
-    ):
+class _BackwardsError(Exception):
+    """A counter that has started anew."""
+
+
+def _d(before: float | None, now: float | None) -> float | None:
+    if before is None or now is None:
         return None
-    total_s = now.cpu_total_s - before.cpu_total_s
-    busy_s = now.cpu_busy_s - before.cpu_busy_s
-    if total_s <= 0 or busy_s < 0:
+    if now < before:
+        raise _BackwardsError
+    return now - before
+
+
+def _per(amount: float | None, divisor: float | None, factor: float = 1.0) -> float | None:
+    return factor * amount / divisor if amount is not None and divisor else None
+
+
+def _sum(*amounts: float | None) -> float | None:
+    return None if None in amounts else sum(a for a in amounts if a is not None)
+
+
+def _cpu(
+    before: CpuCounters | None, now: CpuCounters | None, vcpus: int, last: CpuRates | None
+) -> CpuRates | None:
+    if before is None or now is None:
         return None
-    return min(100.0, 100 * busy_s / total_s)
+    dt = now.at_s - before.at_s
+    if dt <= 0:
+        return last if dt == 0 else None
+    if [v.index for v in before.vcpus] != [v.index for v in now.vcpus]:
+        return None
+    try:
+        # 100·d(cpu.time)/(dt·1e9)
+        core = _per(_d(before.time_ns, now.time_ns), dt, 1e-7)
+        each = tuple(_vcpu(b, n, dt) for b, n in zip(before.vcpus, now.vcpus, strict=True))
+        ready = [v.ready_percent for v in each if v.ready_percent is not None]
+        return CpuRates(
+            interval_s=dt,
+            core_percent=core,
+            vm_percent=_per(core, max(1, vcpus)),
+            user_core_percent=_per(_d(before.user_ns, now.user_ns), dt, 1e-7),
+            system_core_percent=_per(_d(before.system_ns, now.system_ns), dt, 1e-7),
+            ready_mean_percent=sum(ready) / len(ready) if ready else None,
+            ready_max_percent=max(ready, default=None),
+            halt_poll_core_percent=_per(_d(before.halt_poll_ns, now.halt_poll_ns), dt, 1e-7),
+            vcpus=each,
+            exits_per_s=_exits(before.exits, now.exits, dt),
+        )
+    except _BackwardsError:
+        return None
+
+
+def _vcpu(before: VcpuCounters, now: VcpuCounters, dt: float) -> VcpuRates:
+    return VcpuRates(
+        now.index,
+        _per(_d(before.time_ns, now.time_ns), dt, 1e-7),
+        _per(_d(before.ready_ns, now.ready_ns), dt, 1e-7),
+    )
+
+
+def _exits(
+    before: Mapping[str, int] | None, now: Mapping[str, int] | None, dt: float
+) -> Mapping[str, float] | None:
+    if before is None or now is None:
+        return None
+    differences = {kind: _d(before.get(kind), count) for kind, count in now.items()}
+    return {kind: d / dt for kind, d in differences.items() if d is not None}
+
+
+def _guest(
+    before: MemoryCounters | None, now: MemoryCounters | None, last: GuestRates | None
+) -> GuestRates | None:
+    guest = now.guest if now else None
+    if now is None or guest is None:
+        return None
+    earlier = before.guest if before else None
+    renewed = earlier is None or earlier.updated_at_s != guest.updated_at_s or last is None
+    renewed_at_s = last.renewed_at_s if last and not renewed else now.at_s
+    if last is None and guest.age_s is not None:
+        renewed_at_s -= max(0.0, guest.age_s)  # it may have been silent for long
+    age_s = now.at_s - renewed_at_s
+    # Half a period of grace for a guest that is late and a clock that counts whole seconds:
+    # figures are given up before two periods have passed.
+    if age_s > 1.5 * guest.period_s:
+        return GuestRates(renewed_at_s, age_s, fresh=False)
+    used = _used(guest)
+    if not renewed and last is not None:
+        return GuestRates(
+            renewed_at_s,
+            age_s,
+            fresh=True,
+            used_bytes=used,
+            swap_in_bytes_per_s=last.swap_in_bytes_per_s,
+            swap_out_bytes_per_s=last.swap_out_bytes_per_s,
+            major_faults_per_s=last.major_faults_per_s,
+        )
+    dt = guest.updated_at_s - earlier.updated_at_s if earlier else 0
+    fresh = GuestRates(renewed_at_s, age_s, fresh=True, used_bytes=used)
+    if earlier is None or dt <= 0:
+        return fresh
+    try:
+        return GuestRates(
+            renewed_at_s,
+            age_s,
+            fresh=True,
+            used_bytes=used,
+            swap_in_bytes_per_s=_per(_d(earlier.swap_in_bytes, guest.swap_in_bytes), dt),
+            swap_out_bytes_per_s=_per(_d(earlier.swap_out_bytes, guest.swap_out_bytes), dt),
+            major_faults_per_s=_per(_d(earlier.major_faults, guest.major_faults), dt),
+        )
+    except _BackwardsError:
+        return fresh
+
+
+def _used(guest: GuestMemory) -> int | None:
+    if guest.total_bytes is None or guest.available_bytes is None:
+        return None
+    return max(0, guest.total_bytes - guest.available_bytes)
+
+
+def _disk(
+    before: DiskCounters | None, now: DiskCounters, last: DiskRates | None
+) -> DiskRates | None:
+    if before is None:
+        return None
+    dt = now.at_s - before.at_s
+    if dt <= 0:
+        return last if dt == 0 else None
+    try:
+        reads, writes = _d(before.reads, now.reads), _d(before.writes, now.writes)
+        read_ns, write_ns = _d(before.read_ns, now.read_ns), _d(before.write_ns, now.write_ns)
+        flushes, flush_ns = _d(before.flushes, now.flushes), _d(before.flush_ns, now.flush_ns)
+        read_bytes = _d(before.read_bytes, now.read_bytes)
+        write_bytes = _d(before.write_bytes, now.write_bytes)
+    except _BackwardsError:
+        return None
+    return DiskRates(
+        target=now.target,
+        interval_s=dt,
+        reads_per_s=_per(reads, dt),
+        writes_per_s=_per(writes, dt),
+        flushes_per_s=_per(flushes, dt),
+        read_bytes_per_s=_per(read_bytes, dt),
+        write_bytes_per_s=_per(write_bytes, dt),
+        read_latency_ms=_per(read_ns, reads, 1e-6),
+        write_latency_ms=_per(write_ns, writes, 1e-6),
+        latency_ms=_per(_sum(read_ns, write_ns), _sum(reads, writes), 1e-6),
+        flush_latency_ms=_per(flush_ns, flushes, 1e-6),
+        in_flight=_per(_sum(read_ns, write_ns), dt, 1e-9),
+    )
+
+
+def _nic(before: NicCounters | None, now: NicCounters, last: NicRates | None) -> NicRates | None:
+    if before is None or now.why_missing:
+        return None
+    dt = now.at_s - before.at_s
+    if dt <= 0:
+        return last if dt == 0 else None
+    try:
+        rx, tx = _d(before.rx_packets, now.rx_packets), _d(before.tx_packets, now.tx_packets)
+        drops = _sum(_d(before.rx_drops, now.rx_drops), _d(before.tx_drops, now.tx_drops))
+        errors = _sum(_d(before.rx_errors, now.rx_errors), _d(before.tx_errors, now.tx_errors))
+        rx_bytes = _d(before.rx_bytes, now.rx_bytes)
+        tx_bytes = _d(before.tx_bytes, now.tx_bytes)
+    except _BackwardsError:
+        return None
+    handled = _sum(rx, tx, drops)
+    return NicRates(
+        name=now.name,
+        interval_s=dt,
+        rx_bytes_per_s=_per(rx_bytes, dt),
+        tx_bytes_per_s=_per(tx_bytes, dt),
+        rx_packets_per_s=_per(rx, dt),
+        tx_packets_per_s=_per(tx, dt),
+        errors_per_s=_per(errors, dt),
+        drops_per_s=_per(drops, dt),
+        # 100·d(drop)/(d(pkts)+d(drop)); where nothing was sent, nothing was dropped
+        drop_percent=0.0 if handled == 0 else _per(drops, handled, 100.0),
+    )

@@ -1,4 +1,4 @@
-"""What a connection shows: VMs, their parts, the host, and raw counters with their time."""
+"""What a connection shows: VMs, their parts and their host, and events about them."""
 
 from __future__ import annotations
 
@@ -129,38 +129,6 @@ class Host:
     hypervisor: str
     accel: Accel  # what `auto` comes to on this host
     accel_reason: str = ""  # why, such as why KVM was not chosen
-
-
-@dataclass(frozen=True, slots=True)
-class HostCounters:
-    """Cumulative figures of a host at `at_s` (monotonic seconds of the machine that read them)."""
-
-    at_s: float
-    cpu_busy_s: float | None  # over all CPUs
-    cpu_total_s: float | None
-    memory_total_bytes: int | None
-    memory_available_bytes: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """Cumulative figures of one active VM at `at_s` (monotonic seconds).
-
-    `epoch` changes whenever counters may start anew (a restart); rates never span two epochs.
-    """
-
-    at_s: float
-    epoch: str
-    cpu_time_ns: int | None
-    memory_actual_bytes: int | None = None  # balloon size: what the guest has now
-    memory_rss_bytes: int | None = None  # the hypervisor process's own resident memory
-
-
-@dataclass(frozen=True, slots=True)
-class Stalled:
-    """A VM that did not answer in time."""
-
-    reason: str
 
 
 class EventKind(Enum):

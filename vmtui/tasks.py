@@ -34,16 +34,13 @@ class Tasks:
         """All that is remembered, oldest first."""
         return tuple(self._views.values())
 
-    def running_on(self, ref: VMRef) -> TaskView | None:
-        """The newest running task of that VM."""
-        return next(
-            (
-                view
-                for view in reversed(self._views.values())
-                if view.ref == ref and view.status is TaskStatus.RUNNING
-            ),
-            None,
-        )
+    def running(self) -> dict[VMRef, str]:
+        """What is being done to which VM: of several tasks the newest."""
+        return {
+            view.ref: view.progress.text if view.progress else view.label
+            for view in self._views.values()
+            if view.ref is not None and view.status is TaskStatus.RUNNING
+        }
 
     def start(self, label: str, ref: VMRef | None, work: Work) -> asyncio.Task[TaskView]:
         """Run `work`; the returned task never raises and gives the final view."""

@@ -94,3 +94,39 @@ def plain(text: str, *, keep_lines: bool = False) -> str:
         else:
             shown.append(character)
     return "".join(shown)
+
+
+def count(value: float | None) -> str:
+    """A number in four characters or fewer of precision: `0`, `0.4`, `12`, `1.2k`, `3.4M`."""
+    if value is None:
+        return "–"
+    if abs(value) < 10:
+        return _number(value, 1)
+    for unit in ("", "k", "M"):
+        if abs(value) < 999.5:
+            return f"{value:.1f}{unit}" if unit and abs(value) < 99.95 else f"{value:.0f}{unit}"
+        value /= 1000
+    return f"{value:.1f}G"
+
+
+def bytes_per_s(value: float | None) -> str:
+    """A rate in decimal units, as disks and networks are sold: `0`, `12 kB/s`, `3.4 MB/s`."""
+    if value is None:
+        return "–"
+    if abs(value) < 0.5:
+        return "0"
+    for unit in ("B", "kB", "MB"):
+        if abs(value) < 999.5:
+            digits = 0 if unit == "B" or abs(value) >= 99.95 else 1
+            return f"{_number(value, digits)} {unit}/s"
+        value /= 1000
+    return f"{_number(value, 1)} GB/s"
+
+
+def milliseconds(value: float | None) -> str:
+    """A latency in ms with the digits that mean something: `0.04`, `0.8`, `12`, `340`."""
+    if value is None:
+        return "–"
+    if abs(value) < 0.095:
+        return f"{value:.2f}"
+    return f"{value:.1f}" if abs(value) < 9.95 else f"{value:.0f}"

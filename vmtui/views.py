@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from vmtui.backends.base import Feature, Progress
+from vmtui.counters import Counters, HostCounters
 from vmtui.errors import VmtuiError
-from vmtui.metrics import HostRates, Rates
+from vmtui.host_metrics import HostRates
+from vmtui.metrics import Rates
 from vmtui.model import VM, Host, VMId
 
 
@@ -28,17 +30,44 @@ class ConnectionStatus(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Breach:
+    """A figure (by id) of a VM that has been above its threshold for long, since `since_s`."""
+
+    figure: str
+    value: float
+    threshold: float
+    since_s: float  # monotonic
+
+
+@dataclass(frozen=True, slots=True)
 class VMView:
-    """One row: the VM, its rates, and how old they are."""
+    """One row: the VM, its figures, and how old they are."""
 
     ref: VMRef
     vm: VM
+    counters: Counters | None = None  # the last known
     rates: Rates | None = None
-    memory_actual_bytes: int | None = None
-    memory_rss_bytes: int | None = None
     stalled: str = ""  # why it does not answer; its figures are the last known
-    sampled_at_s: float | None = None  # monotonic
+    breaches: tuple[Breach, ...] = ()
+    host_cpus: int | None = None
     task: str = ""  # what is being done to it
+
+    @property
+    def sampled_at_s(self) -> float | None:
+        """When its figures were read (monotonic)."""
+        return self.counters.at_s if self.counters else None
+
+    @property
+    def memory_actual_bytes(self) -> int | None:
+        """What the balloon leaves the guest."""
+        memory = self.counters.memory if self.counters else None
+        return memory.actual_bytes if memory else None
+
+    @property
+    def memory_rss_bytes(self) -> int | None:
+        """What the host's memory holds of it."""
+        memory = self.counters.memory if self.counters else None
+        return memory.rss_bytes if memory else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +82,23 @@ class ConnectionView:
     retry_at_s: float | None = None  # monotonic, while DOWN
     features: Feature = Feature.NONE
     host: Host | None = None
+    host_counters: HostCounters | None = None
     host_rates: HostRates | None = None
+    interval_s: float = 0.0  # between two rounds of samples, as it really is
     vms: tuple[VMView, ...] = ()
+
+    @property
+    def memory_total_bytes(self) -> int | None:
+        """The host's memory."""
+        return self.host_counters.memory_total_bytes if self.host_counters else None
+
+    @property
+    def memory_used_bytes(self) -> int | None:
+        """What of it is not available to programs."""
+        now = self.host_counters
+        if now is None or now.memory_total_bytes is None or now.memory_available_bytes is None:
+            return None
+        return now.memory_total_bytes - now.memory_available_bytes
 
 
 class TaskStatus(Enum):

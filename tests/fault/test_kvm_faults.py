@@ -20,9 +20,10 @@ from vmtui.backends.base import no_progress
 from vmtui.backends.kvm.backend import KvmBackend
 from vmtui.backends.kvm.process import Record, boot_id, read_record
 from vmtui.backends.kvm.store import Store
+from vmtui.counters import Stalled
 from vmtui.errors import BusyError, OperationError, StateError, VmtuiError
 from vmtui.images.resolve import resolve
-from vmtui.model import VM, Event, Power, Stalled, State, VMId
+from vmtui.model import VM, Event, Power, State, VMId
 from vmtui.readiness import wait_for_login
 from vmtui.spec import BLANK, MICRO, VMSpec
 from vmtui.units import MIB

@@ -18,9 +18,10 @@ pytest.importorskip("libvirt")
 from tests.contract.cases import in_state, made, until, wiped
 from vmtui.backends.base import Endpoint, Feature, no_progress
 from vmtui.backends.libvirt.backend import LibvirtBackend
+from vmtui.counters import Counters, Stalled
 from vmtui.errors import NoSuchVMError, StateError, UnreachableError, VmtuiError
 from vmtui.fleet import Fleet
-from vmtui.model import Counters, Power, Stalled, State, VMId
+from vmtui.model import Power, State, VMId
 from vmtui.spec import BLANK, Boot, BootKind, VMSpec
 from vmtui.units import MIB
 from vmtui.views import ConnectionStatus, ConnectionView

@@ -16,9 +16,10 @@ from vmtui.backends.base import Backend, Console, Endpoint, Feature
 from vmtui.backends.demo import DemoBackend
 from vmtui.backends.registry import label
 from vmtui.config import Config
+from vmtui.counters import Counters, Stalled
 from vmtui.errors import BusyError, OperationError, UnreachableError
 from vmtui.fleet import Fleet
-from vmtui.model import VM, Accel, Counters, Host, Power, Stalled, VMId
+from vmtui.model import VM, Accel, Host, Power, VMId
 from vmtui.screens.base import Check
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.lines import Lines

@@ -76,7 +76,6 @@ async def past(app: VmtuiApp, hands: Hands, pilot: Pilot[None]) -> None:
         for connection in app.fleet.connections:
             if connection.up:
                 await connection.sample()
-        app.context.history.record(app.fleet.view())
     app.post_message(FleetChanged(app.fleet.view()))
     await pilot.pause()
 

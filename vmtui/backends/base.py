@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Protocol, runtime_checkable
 
-from vmtui.model import VM, Counters, Event, Host, HostCounters, Power, Stalled, VMId
+from vmtui.counters import Counters, HostCounters, Stalled
+from vmtui.model import VM, Event, Host, Power, VMId
 from vmtui.spec import VMSpec
 
 
@@ -102,7 +103,11 @@ class Backend(Protocol):
         ...
 
     async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
-        """Figures of the active ones of `vms`; one that hangs is Stalled, the rest are on time."""
+        """Figures of the active ones of `vms`, the most wanted first.
+
+        Never waits for one that hangs: it is left out, and Stalled once that has lasted 2 s. A
+        backend that reads some groups less often gives their last values, with their own time.
+        """
         ...
 
     def events(self) -> AsyncIterator[Event]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -11,23 +10,22 @@ from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from vmtui.backends.base import DeletePlan, Doomed, Feature, Kept, Progress, ProgressSink
+from vmtui.backends.demo_load import Load, host_counters, vm_counters
+from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import InputError, NoSuchVMError, StateError, read_only
 from vmtui.model import (
     ACTIVE_STATES,
     INACTIVE_STATES,
     VM,
     Accel,
-    Counters,
     Disk,
     DiskKind,
     Event,
     EventKind,
     Firmware,
     Host,
-    HostCounters,
     Nic,
     Power,
-    Stalled,
     State,
     VMId,
 )
@@ -41,21 +39,28 @@ GUEST_BOOT_S = 0.05
 
 _NAMESPACE = uuid.UUID("6b1c6f0e-7d1f-4f52-9d8c-5a0f6ce2b2f1")
 
-# name, state, vCPUs, memory in MiB, mean load of a core, TPM, firmware
+# name, state, vCPUs, memory in MiB, TPM, firmware, what it does
 _CAST = (
-    ("web-01", State.RUNNING, 4, 4096, 0.61, False, Firmware.BIOS),
-    ("win11", State.RUNNING, 4, 8192, 0.08, True, Firmware.SECURE_BOOT),
-    ("ci-runner", State.RUNNING, 4, 4096, 3.6, False, Firmware.UEFI),
-    ("postgres", State.RUNNING, 2, 8192, 0.42, False, Firmware.UEFI),
-    ("pihole", State.RUNNING, 1, 512, 0.01, False, Firmware.BIOS),
-    ("k3s-a", State.RUNNING, 4, 6144, 0.9, False, Firmware.UEFI),
-    ("build", State.PAUSED, 8, 16384, 0.0, False, Firmware.BIOS),
-    ("old-db", State.OFF, 2, 4096, 0.0, False, Firmware.BIOS),
-    ("scratch", State.OFF, 1, 1024, 0.0, False, Firmware.BIOS),
-    ("router", State.RUNNING, 2, 1024, 0.15, False, Firmware.BIOS),
-    ("mail", State.SAVED, 2, 2048, 0.0, False, Firmware.BIOS),
-    ("legacy-xp", State.CRASHED, 1, 1024, 0.0, False, Firmware.BIOS),
-)
+    ("web-01", State.RUNNING, 4, 4096, False, Firmware.BIOS,
+     Load(0.61, 0.004, 40, 80, 0.0008, 3.1e6, 12e6, balloon_bytes=GIB)),
+    ("win11", State.RUNNING, 4, 8192, True, Firmware.SECURE_BOOT,
+     Load(0.08, 0.001, 12, 4, 0.0021, 2e3, 1e3, used=0.7)),
+    ("ci-runner", State.RUNNING, 4, 4096, False, Firmware.UEFI,
+     Load(3.6, 0.16, 310, 450, 0.0052, 0.4e6, 0.1e6, used=0.8)),
+    ("postgres", State.RUNNING, 2, 8192, False, Firmware.UEFI,
+     Load(0.42, 0.011, 820, 1400, 0.0006, 0.9e6, 2.2e6, used=0.6)),
+    ("pihole", State.RUNNING, 1, 512, False, Firmware.BIOS,
+     Load(0.01, 0.0005, 0.2, 1.5, 0.0009, 9e3, 11e3, used=0.3)),
+    ("k3s-a", State.RUNNING, 4, 6144, False, Firmware.UEFI,
+     Load(0.9, 0.02, 22, 160, 0.031, 0.2e6, 0.25e6, used=0.55)),
+    ("build", State.PAUSED, 8, 16384, False, Firmware.BIOS, Load(0.0, 0.0, 0, 0)),
+    ("old-db", State.OFF, 2, 4096, False, Firmware.BIOS, Load(0.02)),
+    ("scratch", State.OFF, 1, 1024, False, Firmware.BIOS, Load(0.02)),
+    ("router", State.RUNNING, 2, 1024, False, Firmware.BIOS,
+     Load(0.15, 0.002, 0.1, 0.8, 0.0007, 14e6, 14e6, used=0.2)),
+    ("mail", State.SAVED, 2, 2048, False, Firmware.BIOS, Load(0.02)),
+    ("legacy-xp", State.CRASHED, 1, 1024, False, Firmware.BIOS, Load(0.02)),
+)  # fmt: skip
 
 # What each operation needs, and the state that it leads to.
 _POWER: dict[Power, tuple[frozenset[State], State]] = {
@@ -98,19 +103,21 @@ class DemoBackend:
         wanted = options.get("vms", str(len(_CAST)))
         if not wanted.isdecimal() or int(wanted) > 100_000:
             raise InputError(f"{uri!r}: vms has to be a number up to 100000")
-        self._loads: dict[VMId, float] = {}
+        self._loads: dict[VMId, Load] = {}
+        self._ran: dict[VMId, tuple[float, float | None]] = {}  # seconds so far, going on since
         self._epochs: dict[VMId, int] = {}
         self._vms = {vm.id: vm for vm in (self._cast(i) for i in range(int(wanted)))}
         self._listeners: list[asyncio.Queue[Event]] = []
         self._reactions: set[asyncio.Task[None]] = set()
 
     def _cast(self, index: int) -> VM:
-        name, state, vcpus, memory_mib, load, tpm, firmware = _CAST[index % len(_CAST)]
+        name, state, vcpus, memory_mib, tpm, firmware, load = _CAST[index % len(_CAST)]
         if index >= len(_CAST):
             name = f"{name}-{index // len(_CAST):03}"
         vm_id = VMId(str(uuid.uuid5(_NAMESPACE, f"{self._host_name}/{name}")))
-        self._loads[vm_id] = load
+        self._loads[vm_id] = replace(load, phase=uuid.UUID(vm_id).int % 628 / 100)
         self._epochs[vm_id] = 0
+        self._ran[vm_id] = (0.0, self._started_s if state is State.RUNNING else None)
         return VM(
             id=vm_id,
             name=name,
@@ -148,16 +155,9 @@ class DemoBackend:
 
     async def host_counters(self) -> HostCounters:
         """A host that does what its VMs do, and a little more."""
-        elapsed_s = self._clock() - self._started_s
-        busy_s = sum(self._cpu_s(vm.id) for vm in self._vms.values()) + 0.4 * elapsed_s
-        held = sum(vm.memory_bytes for vm in self._vms.values() if vm.state.active)
-        return HostCounters(
-            at_s=self._clock(),
-            cpu_busy_s=busy_s,
-            cpu_total_s=elapsed_s * HOST_CPUS,
-            memory_total_bytes=HOST_MEMORY_BYTES,
-            memory_available_bytes=max(GIB, HOST_MEMORY_BYTES - held * 7 // 10 - 4 * GIB),
-        )
+        at_s = self._clock()
+        active = [self._counters(vm, at_s) for vm in self._vms.values() if vm.state.active]
+        return host_counters(at_s, at_s - self._started_s, HOST_CPUS, HOST_MEMORY_BYTES, active)
 
     async def vms(self) -> Sequence[VM]:
         """The cast."""
@@ -177,24 +177,16 @@ class DemoBackend:
             vm = self._vms.get(vm_id)
             if vm is None or not vm.state.active:
                 continue
-            found[vm_id] = Counters(
-                at_s=self._clock(),
-                epoch=str(self._epochs[vm_id]),
-                cpu_time_ns=int(self._cpu_s(vm_id) * 1e9),
-                memory_actual_bytes=vm.memory_bytes,
-                memory_rss_bytes=vm.memory_bytes * 7 // 10,
-            )
+            found[vm_id] = self._counters(vm, self._clock())
         return found
 
-    def _cpu_s(self, vm_id: VMId) -> float:
-        # The integral of load·(1 + 0.6·sin(0.2·t + phase)): never decreasing.
-        vm = self._vms[vm_id]
-        if vm.state is not State.RUNNING:
-            return 0.0
-        elapsed_s = self._clock() - self._started_s
-        phase = uuid.UUID(vm_id).int % 628 / 100
-        wave = 0.6 / 0.2 * (math.cos(phase) - math.cos(0.2 * elapsed_s + phase))
-        return max(0.0, self._loads.get(vm_id, 0.02) * (elapsed_s + wave))
+    def _counters(self, vm: VM, at_s: float) -> Counters:
+        ran_s, since_s = self._ran[vm.id]
+        ran_s += at_s - since_s if since_s is not None else 0.0
+        epoch = str(self._epochs[vm.id])
+        return vm_counters(
+            vm, self._loads[vm.id], ran_s=ran_s, at_s=at_s, epoch=epoch, unix_s=time.time()
+        )
 
     async def events(self) -> AsyncIterator[Event]:
         """What `power`, `create` and `delete` did."""
@@ -228,6 +220,7 @@ class DemoBackend:
             return
         if op in (Power.START, Power.RESET):
             self._epochs[vm] += 1
+            self._ran[vm] = (0.0, None)
         self._set_state(vm, after)
 
     async def _shut_down(self, vm: VMId) -> None:
@@ -238,6 +231,11 @@ class DemoBackend:
     def _set_state(self, vm: VMId, state: State) -> None:
         old = self._vms[vm]
         started = old.started_at_s if old.state.active else time.time()
+        ran_s, since_s = self._ran[vm]
+        if since_s is not None:
+            ran_s += self._clock() - since_s
+        runs = state in (State.RUNNING, State.STOPPING)
+        self._ran[vm] = (ran_s, self._clock() if runs else None)
         self._vms[vm] = replace(
             old,
             state=state,
@@ -261,8 +259,9 @@ class DemoBackend:
             if spec.disk_bytes or spec.boot.kind is BootKind.DISK
             else ()
         )
-        self._loads[vm_id] = 0.02
+        self._loads[vm_id] = Load(0.02)
         self._epochs[vm_id] = 0
+        self._ran[vm_id] = (0.0, None)
         self._vms[vm_id] = VM(
             id=vm_id,
             name=spec.name,

@@ -16,7 +16,6 @@ from vmtui.fleet import Fleet
 from vmtui.screens.keys import bindings, shown_key
 from vmtui.views import ConnectionStatus, FleetView, VMView
 from vmtui.widgets.clock import Clock
-from vmtui.widgets.history import History
 
 REFUSAL_TIMEOUT_S = 4.0
 
@@ -67,7 +66,6 @@ class Context:
     fleet: Fleet
     config: Config
     clock: Clock = field(default_factory=Clock)
-    history: History = field(default_factory=History)
     keys: Mapping[str, str] = field(default_factory=dict)
     examine: Examine = examine
     suspended: bool = False

@@ -52,10 +52,10 @@ class Dashboard(LogReader, FleetScreen):
     def __init__(self, context: Context) -> None:
         super().__init__(context)
         self.top_bar = TopBar(context.clock)
-        self.hosts = HostPane(context.clock, context.history)
+        self.hosts = HostPane(context.clock, context.fleet.history)
         self.table = VMTable(context.clock)
         self.status = StatusLine()
-        self.detail = Detail(context.clock, context.history)
+        self.detail = Detail(context.clock, context.fleet.history)
         self.actions = ActionBar(context.key)
 
     def compose(self) -> ComposeResult:

@@ -35,7 +35,7 @@ class VMScreen(LogReader, FleetScreen):
         self._ref = ref
         self._was_there = False
         self.top_bar = TopBar(context.clock)
-        self.detail = Detail(context.clock, context.history, whole=True)
+        self.detail = Detail(context.clock, context.fleet.history, whole=True)
         self.detail.tab = tab
         self.actions = ActionBar(context.key)
 

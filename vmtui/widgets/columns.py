@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from rich.segment import Segment
 from rich.style import Style
 
+from vmtui.figures import BY_ID
 from vmtui.model import Firmware, State
 from vmtui.theming import Ink
 from vmtui.units import percent, plain, size
@@ -72,7 +73,7 @@ def _state(cell: Cell, width: int) -> Line:
 
 
 def _cpu_value(cell: Cell) -> float | None:
-    return cell.row.rates.cpu_percent if cell.row.rates and cell.live else None
+    return BY_ID["cpu"].of(cell.row)
 
 
 def _cpu(cell: Cell, width: int) -> Line:

@@ -10,12 +10,13 @@ from rich.segment import Segment
 from textual import events
 from textual.message import Message
 
+from vmtui.figures import BY_ID, MOVING
+from vmtui.history import History
 from vmtui.units import percent, plain, size
 from vmtui.views import ConnectionView, VMView
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.facts import Fact, facts
 from vmtui.widgets.graph import braille, meter
-from vmtui.widgets.history import MOVING, History
 from vmtui.widgets.lines import Line, Panel, fit, fit_end, length
 
 TABS = ("Overview", "Log")
@@ -220,7 +221,7 @@ class Detail(Panel):
         """CPU history, and with room the memory that the host holds for it."""
         ink = self.ink
         moving = row.vm.state in MOVING
-        cpu = row.rates.cpu_percent if row.rates and moving else None
+        cpu = BY_ID["cpu"].of(row)
         of = f" % of {row.vm.vcpus} vCPU{'s' * (row.vm.vcpus > 1)}" if cpu is not None else ""
         head: Line = [
             Segment("CPU  ", ink.quiet),
@@ -228,7 +229,12 @@ class Detail(Panel):
             Segment(of, ink.quiet),
         ]
         below = self._held(row, width) if height >= ROOMY_LINES and moving else []
-        history = self._history.of(row.ref) if row.vm.state.active else ()
+        end_s = row.sampled_at_s or 0.0
+        history = (
+            self._history.window(row.ref, "cpu", end_s=end_s, span_s=2.0 * width, columns=2 * width)
+            if row.vm.state.active
+            else []
+        )
         colour = ink.quiet if row.stalled else ink.cpu
         rows = min(GRAPH_LIMIT, height - 1 - len(below))
         drawn = braille(history, width, rows) if history else []

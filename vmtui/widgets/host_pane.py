@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from rich.segment import Segment
 
+from vmtui.history import History
 from vmtui.model import Accel, Host, State
 from vmtui.units import percent, plain, size
 from vmtui.views import ConnectionStatus, ConnectionView, FleetView
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.graph import braille, meter
-from vmtui.widgets.history import History
 from vmtui.widgets.lines import Line, Panel, fit, length
 from vmtui.widgets.states import CONNECTIONS, accel_badge, connection_note
 
@@ -140,8 +140,7 @@ class HostPane(Panel):
         ink = self.ink
         rates = connection.host_rates
         cpu = rates.cpu_percent if rates else None
-        used = rates.memory_used_bytes if rates else None
-        total = rates.memory_total_bytes if rates else None
+        used, total = connection.memory_used_bytes, connection.memory_total_bytes
         share = used / total if used is not None and total else None
         bar = max(5, min(24, (width - 46) // 3))
         left = [
@@ -157,8 +156,15 @@ class HostPane(Panel):
             Segment(f" of {size(total):<8}", ink.quiet),
         ]
         graph = max(0, width - length(left) - length(right) - 3)
-        history = braille(self._history.of(connection.uri), graph, 1)[0] if graph > 3 else ""
+        history = braille(self._past(connection, "cpu", graph), graph, 1)[0] if graph > 3 else ""
         return [*left, Segment(history, ink.cpu), Segment("   "), *right]
+
+    def _past(self, connection: ConnectionView, figure: str, cells: int) -> list[float | None]:
+        rates = connection.host_rates
+        end_s = rates.at_s if rates else 0.0
+        return self._history.window(
+            connection.uri, figure, end_s=end_s, span_s=2.0 * cells, columns=2 * cells
+        )
 
     def _roomy(self, connection: ConnectionView, host: Host, width: int) -> list[Line]:
         third = (width - 6) // 3
@@ -183,14 +189,12 @@ class HostPane(Panel):
             Segment(percent(cpu), self.ink.strong),
             Segment(" %", self.ink.quiet),
         ]
-        graph = braille(self._history.of(connection.uri), width, ROOMY_LINES - 1)
+        graph = braille(self._past(connection, "cpu", width), width, ROOMY_LINES - 1)
         return [head, *([Segment(row, self.ink.cpu)] for row in graph)]
 
     def _memory_block(self, connection: ConnectionView, width: int) -> list[Line]:
         ink = self.ink
-        rates = connection.host_rates
-        used = rates.memory_used_bytes if rates else None
-        total = rates.memory_total_bytes if rates else None
+        used, total = connection.memory_used_bytes, connection.memory_total_bytes
         head = [
             Segment("Memory  ", ink.quiet),
             Segment(size(used), ink.strong),
@@ -198,7 +202,7 @@ class HostPane(Panel):
         ]
         if used is not None and total is not None and width >= 44:
             head += [Segment("   available ", ink.quiet), Segment(size(total - used), ink.text)]
-        graph = braille(self._history.memory_of(connection.uri), width, ROOMY_LINES - 1)
+        graph = braille(self._past(connection, "memory", width), width, ROOMY_LINES - 1)
         return [head, *([Segment(row, ink.memory)] for row in graph)]
 
     def _promise_block(self, connection: ConnectionView, host: Host, width: int) -> list[Line]:

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 import psutil
 
+from vmtui.backends import local_host
 from vmtui.backends.base import Console, DeletePlan, Doomed, Feature, Kept, ProgressSink
 from vmtui.backends.kvm import disks, firmware, lifecycle, program, swtpm
 from vmtui.backends.kvm.accel import prove
@@ -23,18 +24,16 @@ from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.process import cpu_ticks, resident_bytes
 from vmtui.backends.kvm.store import Store
 from vmtui.backends.kvm.watch import Watch
+from vmtui.counters import Counters, CpuCounters, HostCounters, MemoryCounters, Stalled
 from vmtui.errors import InputError, NoSuchVMError, StateError, VmtuiError, read_only
 from vmtui.images import micro
 from vmtui.model import (
     VM,
-    Counters,
     Event,
     EventKind,
     Firmware,
     Host,
-    HostCounters,
     Power,
-    Stalled,
     VMId,
 )
 from vmtui.spec import BootKind, VMSpec, name_problem
@@ -90,17 +89,8 @@ class KvmBackend:
         )
 
     async def host_counters(self) -> HostCounters:
-        """CPU time (a guest's is part of user time, so it is not added again) and memory."""
-        cpu = psutil.cpu_times()
-        total_s = sum(cpu) - cpu.guest - cpu.guest_nice
-        memory = psutil.virtual_memory()
-        return HostCounters(
-            at_s=time.monotonic(),
-            cpu_busy_s=total_s - cpu.idle - cpu.iowait,
-            cpu_total_s=total_s,
-            memory_total_bytes=memory.total,
-            memory_available_bytes=memory.available,
-        )
+        """This machine's figures."""
+        return local_host.read()
 
     # -- listing -----------------------------------------------------------------------------
 
@@ -172,9 +162,8 @@ class KvmBackend:
         return Counters(
             at_s=at_s,
             epoch=str(process.pid),
-            cpu_time_ns=ticks * 1_000_000_000 // _TICKS_PER_S,
-            memory_actual_bytes=actual,
-            memory_rss_bytes=resident,
+            cpu=CpuCounters(at_s, ticks * 1_000_000_000 // _TICKS_PER_S),
+            memory=MemoryCounters(at_s, actual_bytes=actual, rss_bytes=resident),
         )
 
     async def events(self) -> AsyncIterator[Event]:

@@ -20,6 +20,7 @@ from vmtui.backends.libvirt.listing import Seen
 from vmtui.backends.libvirt.places import Places, last_words
 from vmtui.backends.libvirt.stats import Sampler
 from vmtui.backends.libvirt.volumes import whole
+from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import (
     OperationError,
     UnreachableError,
@@ -29,12 +30,9 @@ from vmtui.errors import (
 from vmtui.model import (
     VM,
     Accel,
-    Counters,
     Event,
     Host,
-    HostCounters,
     Power,
-    Stalled,
     State,
     VMId,
 )

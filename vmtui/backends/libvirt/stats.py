@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,8 @@ import libvirt
 
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.translate import code, is_lost, translated
-from vmtui.model import Counters, HostCounters, Stalled, VMId
+from vmtui.counters import Counters, CpuCounters, CpuTimes, HostCounters, MemoryCounters, Stalled
+from vmtui.model import VMId
 from vmtui.units import KIB
 
 SLICE = 16
@@ -166,9 +167,10 @@ class Sampler:
         return Counters(
             at_s=at_s,
             epoch=str(run),
-            cpu_time_ns=record.get("cpu.time"),
-            memory_actual_bytes=_kib(record.get("balloon.current")),
-            memory_rss_bytes=_kib(rss),
+            cpu=CpuCounters(at_s, record.get("cpu.time")),
+            memory=MemoryCounters(
+                at_s, actual_bytes=_kib(record.get("balloon.current")), rss_bytes=_kib(rss)
+            ),
         )
 
 
@@ -227,15 +229,21 @@ def _one_by_one(
 def host_counters(connection: libvirt.virConnect) -> HostCounters:
     """CPU time and memory of the host, as far as the driver tells."""
     cpu, memory = _host_cpu(connection), _host_memory(connection)
-    idle_ns = cpu.get("idle", 0) + cpu.get("iowait", 0)
-    busy_ns = cpu.get("user", 0) + cpu.get("kernel", 0)
     available_kib = sum(memory.get(key, 0) for key in ("free", "buffers", "cached"))
     return HostCounters(
         at_s=time.monotonic(),
-        cpu_busy_s=busy_ns / 1e9 if cpu else None,
-        cpu_total_s=(busy_ns + idle_ns) / 1e9 if cpu else None,
+        cpu=_cpu_times(cpu) if cpu else None,
         memory_total_bytes=_kib(memory.get("total")),
         memory_available_bytes=available_kib * KIB if memory else None,
+    )
+
+
+def _cpu_times(spent_ns: Mapping[str, int]) -> CpuTimes:
+    return CpuTimes(
+        user_s=spent_ns.get("user", 0) / 1e9,
+        system_s=spent_ns.get("kernel", 0) / 1e9,
+        idle_s=spent_ns.get("idle", 0) / 1e9,
+        iowait_s=spent_ns["iowait"] / 1e9 if "iowait" in spent_ns else None,
     )
 
 
