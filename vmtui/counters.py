@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+ALL_EXITS = "all"
+"""The kind of exits that counts all of them; the other kinds are parts of it."""
+
 
 class Measure(StrEnum):
     """What may be missing, of a VM or of a host; figures name the one they are made from."""
@@ -51,16 +54,19 @@ class CpuCounters:
 
     `time_ns` is of the whole hypervisor process, its emulator threads included. `halt_poll_ns`:
     KVM waited busily for a halted vCPU to wake. `exits`: how often each kind of work made the
-    guest leave its CPU, over all vCPUs.
+    guest leave its CPU, over all vCPUs. vCPUs, and what KVM counts, have times of their own where
+    they are read less often; None: `at_s` is theirs too.
     """
 
     at_s: float
     time_ns: int | None = None
     user_ns: int | None = None
     system_ns: int | None = None
-    halt_poll_ns: int | None = None
     vcpus: tuple[VcpuCounters, ...] = ()
+    vcpus_at_s: float | None = None
+    halt_poll_ns: int | None = None
     exits: Mapping[str, int] | None = None
+    kvm_at_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,8 +175,9 @@ def _cpu(
     try:
         # 100·d(cpu.time)/(dt·1e9)
         core = _per(_d(before.time_ns, now.time_ns), dt, 1e-7)
-        each = tuple(_vcpu(b, n, dt) for b, n in zip(before.vcpus, now.vcpus, strict=True))
+        each = _vcpus(before, now, last)
         ready = [v.ready_percent for v in each if v.ready_percent is not None]
+        halt_poll, exits = _kvm(before, now, last)
         return CpuRates(
             interval_s=dt,
             core_percent=core,
@@ -185,12 +186,33 @@ def _cpu(
             system_core_percent=_per(_d(before.system_ns, now.system_ns), dt, 1e-7),
             ready_mean_percent=sum(ready) / len(ready) if ready else None,
             ready_max_percent=max(ready, default=None),
-            halt_poll_core_percent=_per(_d(before.halt_poll_ns, now.halt_poll_ns), dt, 1e-7),
+            halt_poll_core_percent=halt_poll,
             vcpus=each,
-            exits_per_s=_exits(before.exits, now.exits, dt),
+            exits_per_s=exits,
         )
     except _BackwardsError:
         return None
+
+
+def _vcpus(before: CpuCounters, now: CpuCounters, last: CpuRates | None) -> tuple[VcpuRates, ...]:
+    dt = _own(now.vcpus_at_s, now) - _own(before.vcpus_at_s, before)
+    if dt <= 0:
+        return last.vcpus if last and dt == 0 else ()
+    return tuple(_vcpu(b, n, dt) for b, n in zip(before.vcpus, now.vcpus, strict=True))
+
+
+def _kvm(
+    before: CpuCounters, now: CpuCounters, last: CpuRates | None
+) -> tuple[float | None, Mapping[str, float] | None]:
+    dt = _own(now.kvm_at_s, now) - _own(before.kvm_at_s, before)
+    if dt <= 0:
+        return (last.halt_poll_core_percent, last.exits_per_s) if last and dt == 0 else (None, None)
+    halt_poll = _per(_d(before.halt_poll_ns, now.halt_poll_ns), dt, 1e-7)
+    return halt_poll, _exits(before.exits, now.exits, dt)
+
+
+def _own(group_at_s: float | None, of: CpuCounters) -> float:
+    return of.at_s if group_at_s is None else group_at_s
 
 
 def _vcpu(before: VcpuCounters, now: VcpuCounters, dt: float) -> VcpuRates:

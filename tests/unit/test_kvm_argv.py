@@ -42,6 +42,12 @@ CASES: dict[str, tuple[Definition, Place]] = {
         msgspec.structs.replace(MICRO, boot=BootKind.ISO, memory="2048M", disk=(DISK, ISO)),
         PLACE,
     ),
+    "micro-on-a-tap": (
+        msgspec.structs.replace(
+            MICRO, nic=(NicDefinition("52:54:00:00:00:01", network="tap", tap="tap7"),)
+        ),
+        replace(PLACE, kernel=KERNEL),
+    ),
     "secure-boot-with-tpm": (
         msgspec.structs.replace(
             MICRO, boot=BootKind.DISK, firmware=Firmware.SECURE_BOOT, tpm=True, disk=(DISK,)

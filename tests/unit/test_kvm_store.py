@@ -94,6 +94,12 @@ def test_what_a_killed_process_left_is_swept(store: Store, ended_pid: int) -> No
     assert [path.name for path in store.root.iterdir()] == [f".new-mine-{os.getpid()}"]
 
 
+_WITH_NIC = (
+    b"version = 1\nuuid='u'\nvcpus = 1\nmemory='1G'\nboot='micro'\n"
+    b"[[nic]]\nmac='52:54:00:00:00:01'\n"
+)
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
@@ -105,6 +111,10 @@ def test_what_a_killed_process_left_is_swept(store: Store, ended_pid: int) -> No
         (b"version = 1\nuuid='u'\nvcpus = 1\nmemory='lots'\nboot='micro'", "not a size"),
         (b"version = 1\nuuid='u'\nvcpus = 1\nmemory='1G'\nboot='floppy'", "boot"),
         (b"version = 1\nuuid='u'\nvcpus = 1\nmemory='1G'\nboot='micro'\nx=1", "unknown field"),
+        (_WITH_NIC + b"network='tap'", "tap"),
+        (_WITH_NIC + b"network='tap'\ntap='a,script=/x'", "tap"),
+        (_WITH_NIC + b"tap='tap0'", "tap"),
+        (_WITH_NIC + b"network='bridge'", "network"),
         (b"[[[", "not a VM's definition"),
     ],
 )

@@ -185,14 +185,17 @@ def samples(draw: st.DrawFn) -> list[Counters]:
                     | st.builds(
                         CpuCounters,
                         st.just(at_s),
-                        _number,
-                        _number,
-                        _number,
-                        _number,
-                        st.lists(st.builds(VcpuCounters, st.integers(0, 2), _number, _number)).map(
-                            tuple
-                        ),
-                        st.none() | st.dictionaries(st.sampled_from("ab"), st.integers(0, 2**64)),
+                        time_ns=_number,
+                        user_ns=_number,
+                        system_ns=_number,
+                        vcpus=st.lists(
+                            st.builds(VcpuCounters, st.integers(0, 2), _number, _number)
+                        ).map(tuple),
+                        vcpus_at_s=st.none() | st.just(at_s - 1),
+                        halt_poll_ns=_number,
+                        exits=st.none()
+                        | st.dictionaries(st.sampled_from("ab"), st.integers(0, 2**64)),
+                        kvm_at_s=st.none() | st.just(at_s - 0.5),
                     )
                 ),
                 memory=MemoryCounters(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import platform
 import random
-import time
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -20,12 +18,12 @@ from vmtui.backends.kvm.accel import prove
 from vmtui.backends.kvm.console import SocketConsole, follow
 from vmtui.backends.kvm.definition import VERSION, Definition, NicDefinition, memory_text
 from vmtui.backends.kvm.files import tail
+from vmtui.backends.kvm.gauge import Gauge
 from vmtui.backends.kvm.machine import Machine
-from vmtui.backends.kvm.process import cpu_ticks, resident_bytes
 from vmtui.backends.kvm.store import Store
 from vmtui.backends.kvm.watch import Watch
-from vmtui.counters import Counters, CpuCounters, HostCounters, MemoryCounters, Stalled
-from vmtui.errors import InputError, NoSuchVMError, StateError, VmtuiError, read_only
+from vmtui.counters import Counters, HostCounters, Stalled
+from vmtui.errors import InputError, NoSuchVMError, StateError, read_only
 from vmtui.images import micro
 from vmtui.model import (
     VM,
@@ -38,8 +36,8 @@ from vmtui.model import (
 )
 from vmtui.spec import BootKind, VMSpec, name_problem
 
-SAMPLE_TIMEOUT_S = 1.0
-_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+ANSWER_WAIT_S = 0.2
+"""A QEMU that has not answered by then is left to itself; the others are not kept waiting."""
 
 
 class KvmBackend:
@@ -61,6 +59,7 @@ class KvmBackend:
         self._read_only = read_only
         self._store = store or Store()
         self._machines: dict[str, Machine] = {}
+        self._gauges: dict[VMId, Gauge] = {}
         self._listeners: list[asyncio.Queue[Event]] = []
 
     # -- connection --------------------------------------------------------------------------
@@ -72,6 +71,9 @@ class KvmBackend:
 
     async def close(self) -> None:
         """Let go of everything; VMs go on."""
+        for gauge in self._gauges.values():
+            await gauge.close()
+        self._gauges.clear()
         for machine in self._machines.values():
             await machine.close()
         self._machines.clear()
@@ -119,7 +121,10 @@ class KvmBackend:
     async def vms(self) -> Sequence[VM]:
         """All folders of the store, each running one asked for its state."""
         self._rescan()
-        await asyncio.gather(*(machine.refresh_state() for machine in self._machines.values()))
+        hanging = {vm_id for vm_id, gauge in self._gauges.items() if gauge.hangs}
+        await asyncio.gather(
+            *(m.refresh_state() for m in self._machines.values() if m.id not in hanging)
+        )
         return tuple(machine.vm() for machine in self._machines.values())
 
     async def vm(self, vm: VMId) -> VM:
@@ -137,34 +142,25 @@ class KvmBackend:
         raise NoSuchVMError.named(vm, sorted(self._machines))
 
     async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
-        """From /proc; the balloon from QEMU where this process has a monitor open."""
+        """From /proc and from QEMU; what QEMU does not answer at once is taken the next time."""
         wanted = set(vms)
-        machines = [m for m in self._machines.values() if m.id in wanted and m.active]
-        sampled = await asyncio.gather(*(self._sample(machine) for machine in machines))
-        return {m.id: sample for m, sample in zip(machines, sampled, strict=True) if sample}
+        found = [m for m in self._machines.values() if m.id in wanted and m.process is not None]
+        gauges = {machine.id: self._gauge(machine) for machine in found}
+        for gone in self._gauges.keys() - {machine.id for machine in self._machines.values()}:
+            await self._gauges.pop(gone).close()
+        asked = [task for gauge in gauges.values() if (task := gauge.ask())]
+        if asked:
+            await asyncio.wait(asked, timeout=ANSWER_WAIT_S)
+        samples = ((vm_id, gauge.read()) for vm_id, gauge in gauges.items())
+        return {vm_id: sample for vm_id, sample in samples if sample is not None}
 
-    async def _sample(self, machine: Machine) -> Counters | Stalled | None:
-        process = machine.process
-        if process is None:
-            return None
-        ticks = cpu_ticks(process.pid)
-        resident = resident_bytes(process.pid)
-        at_s = time.monotonic()
-        if ticks is None:
-            return None
-        actual = None
-        if machine.monitor is not None and machine.monitor.connected:
-            try:
-                async with asyncio.timeout(SAMPLE_TIMEOUT_S):
-                    actual = (await machine.monitor.execute("query-balloon"))["actual"]
-            except (VmtuiError, TimeoutError):
-                return Stalled("QEMU does not answer") if machine.active else None
-        return Counters(
-            at_s=at_s,
-            epoch=str(process.pid),
-            cpu=CpuCounters(at_s, ticks * 1_000_000_000 // _TICKS_PER_S),
-            memory=MemoryCounters(at_s, actual_bytes=actual, rss_bytes=resident),
-        )
+    def _gauge(self, machine: Machine) -> Gauge:
+        assert machine.process is not None
+        gauge = self._gauges.get(machine.id)
+        if gauge is None or gauge.process is not machine.process:
+            may_arm = not self._read_only
+            gauge = self._gauges[machine.id] = Gauge(machine, machine.process, may_arm=may_arm)
+        return gauge
 
     async def events(self) -> AsyncIterator[Event]:
         """Changes by this process, by others and by guests."""

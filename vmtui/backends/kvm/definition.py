@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -11,6 +12,8 @@ from vmtui.spec import BootKind
 from vmtui.units import KIB, parse_size_bytes
 
 VERSION = 1
+
+_INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 
@@ -25,10 +28,20 @@ class DiskDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 
 
 class NicDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A network card. `user` is QEMU's own NAT, the only network without root."""
+    """A network card.
+
+    `user` is QEMU's own NAT, the only network without root. `tap` is an interface of the host that
+    somebody has made for this user (`ip tuntap add IFNAME mode tap user NAME`); `tap` names it.
+    """
 
     mac: str
-    network: str = "user"
+    network: Literal["user", "tap"] = "user"
+    tap: str = ""
+
+    @property
+    def label(self) -> str:
+        """How it is connected, for people."""
+        return f"tap {self.tap}" if self.network == "tap" else self.network
 
 
 class Definition(
@@ -63,6 +76,12 @@ def convert(content: dict[str, Any]) -> Definition:
     definition = msgspec.convert(content, Definition)
     if definition.memory_bytes < KIB * KIB:
         raise ValueError("memory is less than 1M")
+    for nic in definition.nic:
+        if (nic.network == "tap") != bool(_INTERFACE.fullmatch(nic.tap)):
+            raise ValueError(
+                f"nic: network = {nic.network!r} with tap = {nic.tap!r}; a tap needs the name of "
+                "an interface, 1 to 15 characters, and a user network none"
+            )
     return definition
 
 

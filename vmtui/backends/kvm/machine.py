@@ -138,6 +138,11 @@ class Machine:
         self.run_state = ""
         self.stopping_since_s = None
 
+    @property
+    def disks(self) -> tuple[Disk, ...]:
+        """Its drives, in the order of the definition."""
+        return self._disks
+
     # -- asking QEMU -------------------------------------------------------------------------
 
     @asynccontextmanager
@@ -199,7 +204,7 @@ class Machine:
             tpm=bool(definition and definition.tpm),
             started_at_s=self.record.started_at_s if self.record and state.active else None,
             disks=self._disks,
-            nics=tuple(Nic(nic.mac, nic.network, "virtio") for nic in definition.nic)
+            nics=tuple(Nic(nic.mac, nic.label, "virtio") for nic in definition.nic)
             if definition
             else (),
             image=(definition.image or definition.boot.value) if definition else None,

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from vmtui.backends.kvm.files import write_whole
+from vmtui.backends.kvm.procfs import stat_fields
 from vmtui.errors import MissingError, OperationError
 
 KILL_TIMEOUT_S = 10.0
@@ -166,38 +167,12 @@ def command_line(pid: int) -> list[str]:
     return [os.fsdecode(part) for part in content.split(b"\0")[:-1]]
 
 
-def _stat_fields(pid: int) -> list[str]:
-    # proc(5): the second field is the name in parentheses and may hold anything.
-    try:
-        content = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return []
-    return content.rpartition(")")[2].split()
-
-
 def start_ticks(pid: int) -> int | None:
     """When a process started, in clock ticks since boot (proc(5), field 22)."""
-    fields = _stat_fields(pid)
+    fields = stat_fields(pid)
     return int(fields[19]) if len(fields) > 19 else None
 
 
-def cpu_ticks(pid: int) -> int | None:
-    """User and system time of all threads in clock ticks (proc(5), fields 14 and 15)."""
-    fields = _stat_fields(pid)
-    return int(fields[11]) + int(fields[12]) if len(fields) > 12 else None
-
-
-def resident_bytes(pid: int) -> int | None:
-    """Resident memory (proc(5), statm field 2)."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError, ValueError):
-        return None
-
-
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-
-
 def _runs(pid: int) -> bool:
-    fields = _stat_fields(pid)
+    fields = stat_fields(pid)
     return bool(fields) and fields[0] not in ("Z", "X")

@@ -1,0 +1,83 @@
+"""What the kernel tells of a QEMU process: CPU, ready time, memory and its taps."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_NS = 1_000_000_000
+
+
+def stat_fields(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the third on; empty if the process is gone."""
+    # proc(5): the second field is the name in parentheses and may hold anything.
+    try:
+        content = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return []
+    return content.rpartition(")")[2].split()
+
+
+def cpu_ns(pid: int) -> tuple[int, int] | None:
+    """User and system time of all threads (proc(5), fields 14 and 15), in steps of a tick."""
+    fields = stat_fields(pid)
+    if len(fields) <= 12 or fields[0] in ("Z", "X"):
+        return None
+    return int(fields[11]) * _NS // _TICKS_PER_S, int(fields[12]) * _NS // _TICKS_PER_S
+
+
+def thread_ns(pid: int, tid: int) -> tuple[int, int] | None:
+    """Time on a CPU and time spent waiting for one (sched-stats.rst, /proc/PID/schedstat)."""
+    try:
+        text = Path(f"/proc/{pid}/task/{tid}/schedstat").read_text("ascii")
+    except OSError:
+        return None
+    ran, waited, _ = text.split()
+    return int(ran), int(waited)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The host's memory that a process holds; None where the kernel does not tell."""
+
+    rss_bytes: int | None = None
+    swapped_bytes: int | None = None
+    merged_bytes: int | None = None
+
+
+def memory(pid: int) -> Held:
+    """VmRSS and VmSwap of its status (kB), and what KSM shares of it."""
+    found = {}
+    try:
+        with Path(f"/proc/{pid}/status").open("rb") as status:
+            for line in status:
+                if line.startswith((b"VmRSS:", b"VmSwap:")):
+                    found[line[:5]] = int(line.split()[1]) * 1024
+    except OSError:
+        return Held()
+    return Held(found.get(b"VmRSS"), found.get(b"VmSwa"), _merged_bytes(pid))
+
+
+def _merged_bytes(pid: int) -> int | None:
+    try:  # since kernel 6.1
+        pages = Path(f"/proc/{pid}/ksm_merging_pages").read_text("ascii")
+    except OSError:
+        return None
+    return int(pages) * _PAGE_BYTES
+
+
+def interfaces(pid: int) -> dict[str, list[int]]:
+    """The counters of the interfaces that the process sees: those of its network namespace.
+
+    By name, in the order of proc_net_dev(5): 8 numbers received (bytes, packets, errs, drop,
+    fifo, frame, compressed, multicast), then 8 sent.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/net/dev").read_text("utf-8", "replace").splitlines()[2:]
+    except OSError:
+        return {}
+    parted = (line.partition(":") for line in lines)
+    return {name.strip(): [int(n) for n in rest.split()] for name, _, rest in parted}
