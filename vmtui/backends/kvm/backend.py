@@ -18,7 +18,7 @@ from vmtui.backends.kvm.accel import prove
 from vmtui.backends.kvm.console import SocketConsole, follow
 from vmtui.backends.kvm.definition import VERSION, Definition, NicDefinition, memory_text
 from vmtui.backends.kvm.files import tail
-from vmtui.backends.kvm.gauge import Gauge
+from vmtui.backends.kvm.gauge import ANSWER_WAIT_S, Gauge
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.store import Store
 from vmtui.backends.kvm.watch import Watch
@@ -35,9 +35,6 @@ from vmtui.model import (
     VMId,
 )
 from vmtui.spec import BootKind, VMSpec, name_problem
-
-ANSWER_WAIT_S = 0.2
-"""A QEMU that has not answered by then is left to itself; the others are not kept waiting."""
 
 
 class KvmBackend:
@@ -121,17 +118,20 @@ class KvmBackend:
     async def vms(self) -> Sequence[VM]:
         """All folders of the store, each running one asked for its state."""
         self._rescan()
-        hanging = {vm_id for vm_id, gauge in self._gauges.items() if gauge.hangs}
-        await asyncio.gather(
-            *(m.refresh_state() for m in self._machines.values() if m.id not in hanging)
-        )
+        await asyncio.gather(*(self._refresh(machine) for machine in self._machines.values()))
         return tuple(machine.vm() for machine in self._machines.values())
 
     async def vm(self, vm: VMId) -> VM:
         """One of them."""
         machine = self._machine(vm)
-        await machine.refresh_state()
+        await self._refresh(machine)
         return machine.vm()
+
+    async def _refresh(self, machine: Machine) -> None:
+        # One that hangs is waited for by its gauge, and by nobody else.
+        gauge = self._gauges.get(machine.id)
+        if gauge is None or not gauge.hangs:
+            await machine.refresh_state()
 
     def _machine(self, vm: VMId) -> Machine:
         for event in self._rescan():

@@ -28,6 +28,9 @@ THOROUGH_INTERVAL_S = 2.0
 BORROWED_INTERVAL_S = 5.0
 """How often a VM is asked whose monitors are all kept by other processes."""
 
+ANSWER_WAIT_S = 0.2
+"""A QEMU that has not answered by then is left to itself; the others are not kept waiting."""
+
 STALLED_AFTER_S = 2.0
 
 _NOT_ASKED = "QEMU was not asked yet"
@@ -113,15 +116,15 @@ class Gauge:
 
     @property
     def hangs(self) -> bool:
-        """Whether QEMU has not answered what it was asked."""
-        return self._waiting_since_s is not None
+        """Whether QEMU has not answered what it was asked a while ago."""
+        return self._waited_s > ANSWER_WAIT_S
 
     def read(self) -> Counters | Stalled | None:
         """What is known now; None: it has ended, or keeps one waiting and it's too early to say."""
         spent = procfs.cpu_ns(self.process.pid)
         if spent is None:
             return None
-        if self.hangs:
+        if self._waiting_since_s is not None:
             return Stalled("QEMU does not answer") if self._waited_s >= STALLED_AFTER_S else None
         at_s = time.monotonic()
         missing: dict[Measure, str] = {}
