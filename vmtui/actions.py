@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from vmtui.backends.base import Feature, Progress, ProgressSink
+from vmtui.column_sets import ColumnSet
 from vmtui.errors import OperationError, RefusedError, StateError, UnsupportedError, read_only
 from vmtui.fleet import Fleet
 from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, VM, Power, State
@@ -26,6 +27,7 @@ class Scope(Enum):
 
     VM = "VM"  # the VM under the cursor, or all marked ones
     VIEW = "view"  # the interface itself
+    REPLAY = "replay"  # the recording that is replayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,13 @@ class Action:
 
     def refusal(self, vm: VM | None, connection: ConnectionView | None) -> str:
         """Why it can't be done to that VM now; empty: it can."""
-        if self.scope is Scope.VIEW:
+        if self.scope is not Scope.VM:
             return ""
         if vm is None or connection is None:
             return "No VM is selected."
         if self.changes and connection.read_only:
-            return "This connection is read-only."
+            recorded = connection.recorded
+            return "This is a recording." if recorded else "This connection is read-only."
         if self.needs not in connection.features:
             return f"{connection.label} can't do that."
         if vm.state not in self.states:
@@ -310,6 +313,27 @@ ACTIONS: tuple[Action, ...] = (
         footer=False,
     ),
     Action(
+        "alarm",
+        "next alarm",
+        "a",
+        "Go to the next VM that has too much of something.",
+        Scope.VIEW,
+        footer=False,
+    ),
+    Action("explain", "explain", "i", "What the figures shown here are and come from.", Scope.VIEW),
+    Action("host", "host", "o", "Open the VM's host in full.", Scope.VIEW, footer=False),
+    *(
+        Action(
+            f"columns_{columns}",
+            f"{columns.label} columns",
+            str(place),
+            f"Show the {columns.label} columns.",
+            Scope.VIEW,
+            footer=False,
+        )
+        for place, columns in enumerate(ColumnSet, start=1)
+    ),
+    Action(
         "retry", "retry", "ctrl+r", "Try connections that are down now.", Scope.VIEW, footer=False
     ),
     Action(
@@ -332,6 +356,21 @@ ACTIONS: tuple[Action, ...] = (
     Action("theme", "theme", "ctrl+t", "Next theme.", Scope.VIEW, footer=False),
     Action("help", "help", "question_mark", "All keys.", Scope.VIEW),
     Action("quit", "quit", "q", "Leave; VMs go on.", Scope.VIEW, footer=False),
+    *(
+        Action(f"replay_{name}", label, key, about, Scope.REPLAY, footer=False)
+        for name, label, key, about in (
+            ("pause", "pause replay", "P", "Stop the replay, or go on."),
+            ("step_on", "step on", "full_stop", "One sample on."),
+            ("step_back", "step back", "comma", "One sample back."),
+            ("on_10s", "10 s on", "right_curly_bracket", "10 seconds on."),
+            ("back_10s", "10 s back", "left_curly_bracket", "10 seconds back."),
+            ("on_1min", "1 min on", "right_parenthesis", "A minute on."),
+            ("back_1min", "1 min back", "left_parenthesis", "A minute back."),
+            ("begin", "to the start", "circumflex_accent", "To the first sample."),
+            ("end", "to the end", "dollar_sign", "To the last sample."),
+            ("speed", "replay speed", "F", "4 and 16 times as fast, then as it was."),
+        )
+    ),
 )
 
 BY_ID = {action.id: action for action in ACTIONS}

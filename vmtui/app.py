@@ -6,6 +6,7 @@ import asyncio
 import gc
 from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from textual.app import App, SystemCommand
@@ -46,6 +47,10 @@ class FleetChanged(Message):
         return isinstance(message, FleetChanged)
 
 
+GARBAGE_THRESHOLDS = (10_000, 20, 100)
+"""For Python's collector: views come and go by the thousand and hold no cycles."""
+
+
 class VmtuiApp(App[None]):
     """vmtui on a terminal. It does not close the fleet: who made it does."""
 
@@ -64,6 +69,7 @@ class VmtuiApp(App[None]):
         examine: Examine = examine,
     ) -> None:
         super().__init__()
+        self._thresholds = gc.get_threshold()
         self.fleet = fleet
         self.config = config
         self._open_create = open_create
@@ -93,9 +99,10 @@ class VmtuiApp(App[None]):
         self.call_after_refresh(self._started)
 
     def _started(self) -> None:
-        # What is loaded by now stays: without it a full collection of garbage holds up the loop
-        # a third as long.
+        # What is loaded by now stays, and what the views are made of is freed without the
+        # collector, which would look through it all every other second and hold up the loop.
         gc.freeze()
+        gc.set_threshold(*GARBAGE_THRESHOLDS)
         if self._notices:
             self.dashboard.set_notice("; ".join(self._notices))
         if any(not c.uri.startswith("demo:") for c in self.fleet.connections):
@@ -106,6 +113,7 @@ class VmtuiApp(App[None]):
     def on_unmount(self) -> None:
         """Leave the process as it was."""
         gc.unfreeze()
+        gc.set_threshold(*self._thresholds)
 
     async def _examine(self) -> None:
         try:
@@ -122,6 +130,11 @@ class VmtuiApp(App[None]):
         if self._notices:
             key = self.context.key(BY_ID["doctor"])
             self.dashboard.set_notice(plain("; ".join(self._notices)), key)
+
+    def recording_failed(self, error: VmtuiError) -> None:
+        """Say that no more is recorded; the rest goes on."""
+        if self.is_running:
+            self.notify(str(error), severity="error", markup=False, timeout=30)
 
     # -- views -------------------------------------------------------------------------------
 
@@ -243,28 +256,49 @@ class VmtuiApp(App[None]):
             self.notify(str(error), severity="warning", markup=False, timeout=15)
 
 
-def run(uris: Sequence[str], config: Config | None = None, *, read_only: bool = False) -> int:
+def run(
+    uris: Sequence[str],
+    config: Config | None = None,
+    *,
+    read_only: bool = False,
+    record: Path | None = None,
+) -> int:
     """Open the interface on `uris` until the user leaves; gives the exit status.
 
-    Raises InputError for a URI that nothing understands.
+    Raises InputError for a URI that nothing understands, or a file that can't be recorded to.
     """
     config = config or load()
     read_only = read_only or config.read_only
     usable, notices = _endpoints(uris, read_only=read_only)
 
     async def session() -> int:
-        fleet = Fleet(usable, interval_s=config.interval_s, read_only=read_only)
+        fleet = Fleet(
+            usable,
+            interval_s=config.interval_s,
+            read_only=read_only,
+            thresholds=config.thresholds(),
+        )
         app = VmtuiApp(fleet, config, notices=notices)
-        loop = asyncio.get_running_loop()
-        with ending_on_signals() as ending:
-            ending.politely = lambda: loop.call_soon_threadsafe(app.exit)
-            try:
-                await app.run_async()
-            finally:
-                await fleet.close()
-        return 128 + ending.received if ending.received else app.return_code or 0
+        if record is None:
+            return await show(app)
+        from vmtui.recorder import recorded  # noqa: PLC0415
+
+        async with recorded(fleet, record, app.recording_failed):
+            return await show(app)
 
     return asyncio.run(session())
+
+
+async def show(app: VmtuiApp) -> int:
+    """Show the interface until the user leaves, and close its fleet; gives the exit status."""
+    loop = asyncio.get_running_loop()
+    with ending_on_signals() as ending:
+        ending.politely = lambda: loop.call_soon_threadsafe(app.exit)
+        try:
+            await app.run_async()
+        finally:
+            await app.fleet.close()
+    return 128 + ending.received if ending.received else app.return_code or 0
 
 
 def _endpoints(uris: Sequence[str], *, read_only: bool) -> tuple[list[Endpoint], list[str]]:

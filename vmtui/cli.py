@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
 from vmtui.errors import EXIT_FAILED, UsageError, VmtuiError
@@ -24,6 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         options = build_parser().parse_args(argv)
         if options.command is None:
             return _interface(options)
+        if options.replay is not None:
+            raise UsageError("--replay opens the interface: there is no command with it")
+        if hasattr(options, "record") and options.command != "top":
+            raise UsageError(f"{options.command} can't record", hint="vmtui --record FILE can.")
         from vmtui import commands  # noqa: PLC0415
 
         return _run(commands.COMMANDS[options.command], options)
@@ -39,14 +44,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _interface(options: argparse.Namespace) -> int:
-    from vmtui.commands import chosen  # noqa: PLC0415
+    from vmtui.opening import chosen  # noqa: PLC0415
 
     uris, config, read_only = chosen(options)
+    record = getattr(options, "record", None)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("the interface needs a terminal", hint="For scripts: vmtui list --json.")
+    if options.replay is not None:
+        if record is not None:
+            raise UsageError("--replay and --record can't be used together")
+        from vmtui.replay_app import replay  # noqa: PLC0415
+
+        return replay(Path(options.replay), config)
     from vmtui.app import run  # noqa: PLC0415
 
-    return run(uris, config, read_only=read_only)
+    return run(uris, config, read_only=read_only, record=Path(record) if record else None)
 
 
 def _run(command: Command, options: argparse.Namespace) -> int:

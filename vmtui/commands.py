@@ -6,16 +6,14 @@ import argparse
 import shlex
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import msgspec
 
 from vmtui import actions
 from vmtui.backends.base import Consoles, Logs, Progress, no_progress
-from vmtui.backends.registry import default_uris, endpoints
-from vmtui.config import Config, config_path, escape_byte, load
+from vmtui.config import config_path, escape_byte, load
 from vmtui.errors import (
     EXIT_DONE,
     EXIT_FAILED,
@@ -27,6 +25,7 @@ from vmtui.errors import (
 )
 from vmtui.fleet import Fleet
 from vmtui.model import VM, Accel, Firmware, Power
+from vmtui.opening import complain, connected
 from vmtui.output import print_facts, print_json, print_table
 from vmtui.readiness import wait_for_login
 from vmtui.spec import VMSpec, default_disk_bytes, default_memory_bytes
@@ -37,30 +36,8 @@ STARTED_S = time.monotonic()
 """When the program began, as near as it can be known: what `--wait` counts from."""
 
 
-def chosen(options: argparse.Namespace) -> tuple[list[str], Config, bool]:
-    """The connections, the configuration and whether changes are refused. Raises ConfigError."""
-    config = load()
-    read_only = bool(getattr(options, "read_only", False)) or config.read_only
-    if getattr(options, "demo", False):
-        uris = ["demo:"]
-    else:
-        uris = getattr(options, "connect", None) or list(config.connections) or default_uris()
-    return list(uris), config, read_only
-
-
-@asynccontextmanager
-async def _fleet(options: argparse.Namespace) -> AsyncIterator[Fleet]:
-    uris, _, read_only = chosen(options)
-    fleet = Fleet(endpoints(uris, read_only=read_only), read_only=read_only)
-    try:
-        await fleet.connect()
-        yield fleet
-    finally:
-        await fleet.close()
-
-
-def _complain(error: VmtuiError) -> int:
-    print(f"vmtui: {error}", file=sys.stderr)
+def _failed(error: VmtuiError) -> int:
+    complain(error)
     return error.exit_status
 
 
@@ -79,12 +56,12 @@ def _clear_progress() -> None:
 
 async def list_vms(options: argparse.Namespace) -> int:
     """`vmtui list`."""
-    async with _fleet(options) as fleet:
+    async with connected(options) as fleet:
         rows = [(c.label, vm) for c in fleet.connections for vm in c.vms]
         status = EXIT_DONE
         for connection in fleet.connections:
             if connection.problem is not None:
-                status = _complain(connection.problem)
+                status = _failed(connection.problem)
     if options.json:
         print_json([_facts(label, vm) for label, vm in rows])
     elif rows:
@@ -102,7 +79,7 @@ async def list_vms(options: argparse.Namespace) -> int:
 
 async def show(options: argparse.Namespace) -> int:
     """`vmtui show NAME`."""
-    async with _fleet(options) as fleet:
+    async with connected(options) as fleet:
         ref = fleet.find(options.name)
         facts = _facts(fleet.connection(ref.uri).label, fleet.vm(ref))
     if options.json:
@@ -120,7 +97,7 @@ def _facts(connection: str, vm: VM) -> dict[str, Any]:
 
 async def log(options: argparse.Namespace) -> int:
     """`vmtui log NAME`."""
-    async with _fleet(options) as fleet:
+    async with connected(options) as fleet:
         ref = fleet.find(options.name)
         backend = fleet.backend(ref)
         if not isinstance(backend, Logs):
@@ -132,6 +109,20 @@ async def log(options: argparse.Namespace) -> int:
     # On a terminal, what a guest printed must not be obeyed.
     print(plain(text, keep_lines=True) if sys.stdout.isatty() else text, end="")
     return EXIT_DONE
+
+
+async def top(options: argparse.Namespace) -> int:
+    """`vmtui top`."""
+    from vmtui.top import top as run  # noqa: PLC0415
+
+    return await run(options)
+
+
+async def exporter(options: argparse.Namespace) -> int:
+    """`vmtui exporter`."""
+    from vmtui.exporter import exporter as run  # noqa: PLC0415
+
+    return await run(options)
 
 
 # -- changing --------------------------------------------------------------------------------
@@ -154,7 +145,7 @@ async def create(options: argparse.Namespace) -> int:
         tpm=options.tpm,
         accel=Accel(options.accel),
     )
-    async with _fleet(options) as fleet:
+    async with connected(options) as fleet:
         uri = fleet.connections[0].uri
         try:
             ref = await fleet.create(uri, spec, _on_terminal)
@@ -202,14 +193,14 @@ async def lifecycle(options: argparse.Namespace) -> int:
     """Every verb of the action table, on one or several VMs: a line of result for each."""
     action = actions.BY_COMMAND[options.command]
     statuses = []
-    async with _fleet(options) as fleet:
+    async with connected(options) as fleet:
         for name in dict.fromkeys(options.names):
             try:
                 print(await _perform(action, fleet, name, options), flush=True)
                 statuses.append(EXIT_DONE)
             except VmtuiError as error:
                 _clear_progress()
-                statuses.append(_complain(error))
+                statuses.append(_failed(error))
     return next((status for status in statuses if status != EXIT_DONE), EXIT_DONE)
 
 
@@ -251,7 +242,7 @@ async def console(options: argparse.Namespace) -> int:
 
     config = load()
     escape = escape_byte(options.escape or config.console_escape)
-    async with _fleet(options) as fleet:
+    async with connected(options) as fleet:
         ref = fleet.find(options.name)
         actions.BY_ID["console"].check(fleet, ref)
         backend = fleet.backend(ref)
@@ -328,6 +319,8 @@ COMMANDS: dict[str, Command] = {
     "create": create,
     "console": console,
     "log": log,
+    "top": top,
+    "exporter": exporter,
     "doctor": doctor,
     "config": config,
     "completion": completion,

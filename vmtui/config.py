@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import platformdirs
 
+from vmtui.alarms import DEFAULT_SUSTAINED_S, DEFAULT_THRESHOLDS, Thresholds
+from vmtui.column_sets import DEFAULTS, KNOWN, ColumnSet
 from vmtui.errors import ConfigError
+from vmtui.figures import BY_ID, Unit
+from vmtui.units import parse_size_bytes, plain
 
 Seconds = Annotated[float, msgspec.Meta(ge=0.2, le=3600)]
+
+SUSTAINED = "sustained_s"
+OFF = "off"
+
+
+class Columns(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Columns of the table of VMs, by id, in the order in which they stand."""
+
+    summary: tuple[str, ...] = DEFAULTS[ColumnSet.SUMMARY]
+    cpu: tuple[str, ...] = DEFAULTS[ColumnSet.CPU]
+    memory: tuple[str, ...] = DEFAULTS[ColumnSet.MEMORY]
+    disk: tuple[str, ...] = DEFAULTS[ColumnSet.DISK]
+    network: tuple[str, ...] = DEFAULTS[ColumnSet.NETWORK]
+
+    def of(self, columns: ColumnSet) -> tuple[str, ...]:
+        """The ids of one set."""
+        chosen: tuple[str, ...] = getattr(self, columns.value)
+        return chosen
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -34,6 +58,23 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     console_escape: str = "ctrl+]"
     """The key that detaches from a console: ctrl+ and a letter or one of ] \\ ^ _."""
+
+    columns: Columns = Columns()
+    """What the five sets of columns of the table are made of."""
+
+    alarms: Mapping[str, float | str] = msgspec.field(
+        default_factory=lambda: {**DEFAULT_THRESHOLDS, SUSTAINED: DEFAULT_SUSTAINED_S}
+    )
+    """By figure: more than this is an alarm, after `sustained_s`; "off": never."""
+
+    def thresholds(self) -> Thresholds:
+        """What counts as an alarm. Raises ConfigError with key and reason."""
+        above = {}
+        for key, value in self.alarms.items():
+            limit = _limit(key, value)
+            if limit is not None and key != SUSTAINED:
+                above[key] = limit
+        return Thresholds(above, _limit(SUSTAINED, self.alarms.get(SUSTAINED, 0)) or 0.0)
 
 
 def config_path() -> Path:
@@ -62,7 +103,50 @@ def load(path: Path | None = None) -> Config:
     except msgspec.ValidationError as error:
         raise _explained(path, str(error)) from error
     escape_byte(config.console_escape, path)
+    config = msgspec.structs.replace(config, alarms={**Config().alarms, **config.alarms})
+    _check(config, path)
     return config
+
+
+def _check(config: Config, path: Path) -> None:
+    for columns in ColumnSet:
+        chosen = config.columns.of(columns)
+        key = f"{path}: columns.{columns}"
+        hint = f"There is: {', '.join(sorted(KNOWN))}."
+        unknown = next((column for column in chosen if column not in KNOWN), None)
+        if unknown is not None:
+            raise ConfigError(key, why=f"there is no column {unknown!r}", hint=hint)
+        if not chosen:
+            raise ConfigError(key, why="a table needs a column", hint=hint)
+        if len(set(chosen)) < len(chosen):
+            raise ConfigError(key, why="a column is named twice")
+    try:
+        config.thresholds()
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.what}", why=error.why, hint=error.hint) from error
+
+
+def _limit(key: str, value: float | str) -> float | None:
+    """The number that an alarm begins above; None: it is off."""
+    what = f"alarms.{plain(key)}"
+    figure = BY_ID.get(key)
+    if figure is None and key != SUSTAINED:
+        known = ", ".join([*BY_ID, SUSTAINED])
+        raise ConfigError(what, why="there is no such figure", hint=f"There is: {known}.")
+    is_bytes = figure is not None and figure.unit is Unit.BYTES
+    if isinstance(value, str):
+        if value == OFF and figure is not None:
+            return None
+        if not is_bytes:
+            kind = "a number" if figure is None else 'a number or "off"'
+            raise ConfigError(what, why=f"{value!r} is not {kind}")
+        try:
+            return float(parse_size_bytes(value))
+        except ValueError as error:
+            raise ConfigError(what, why=str(error)) from error
+    if not math.isfinite(value) or value < 0:
+        raise ConfigError(what, why=f"{value} is not a number of 0 or more")
+    return value
 
 
 def _explained(path: Path, reason: str) -> ConfigError:
@@ -71,9 +155,12 @@ def _explained(path: Path, reason: str) -> ConfigError:
     key = where.strip("`").removeprefix("$").removeprefix(".")
     unknown = reason.rpartition("unknown field ")[2].strip("`") if "unknown field" in reason else ""
     if unknown:
-        known = ", ".join(Config.__struct_fields__)
+        table = Columns if key == "columns" else Config
+        name = f"{key}.{unknown}" if key else unknown
         return ConfigError(
-            f"{path}: {unknown}", why="there is no such setting", hint=f"There is: {known}."
+            f"{path}: {name}",
+            why="there is no such setting",
+            hint=f"There is: {', '.join(table.__struct_fields__)}.",
         )
     return ConfigError(
         f"{path}: {key or 'the file'}",

@@ -20,12 +20,18 @@ from vmtui.views import ConnectionStatus, ConnectionView, VMRef
 
 OPEN_TIMEOUT_S = 20.0
 RESYNC_INTERVAL_S = 15.0
+TAKEN_AT_ONCE = 16
+"""Samples that are worked up before other work gets its turn."""
+
 RETRY_FIRST_S = 1.0
 RETRY_LIMIT_S = 30.0
 
 
 class Connection:
-    """The mutable state of one backend's connection; `on_change` is called after every change."""
+    """The mutable state of one backend's connection.
+
+    `on_change` is called after every change, `on_sample` where only figures are new.
+    """
 
     def __init__(
         self,
@@ -34,6 +40,7 @@ class Connection:
         *,
         read_only: bool,
         on_change: Callable[[], None],
+        on_sample: Callable[[], None] | None = None,
         history: History | None = None,
         thresholds: Thresholds | None = None,
     ) -> None:
@@ -43,7 +50,10 @@ class Connection:
         self.read_only = read_only
         self.visible: Collection[VMId] | None = None
         """The VMs that are looked at, which are sampled first; None: all."""
+        self.recorded = False
+        """Whether it is told what a recording holds, instead of asking a hypervisor."""
         self._on_change = on_change
+        self._on_sample = on_sample or on_change
         self._status = ConnectionStatus.CONNECTING
         self._problem: VmtuiError | None = None
         self._retry_at_s: float | None = None
@@ -97,6 +107,7 @@ class Connection:
             label=self.label,
             status=self._status,
             read_only=self.read_only,
+            recorded=self.recorded,
             problem=self._problem,
             retry_at_s=self._retry_at_s,
             features=self.backend.features,
@@ -161,20 +172,45 @@ class Connection:
         """Let go of the backend."""
         await self.backend.close()
 
+    # -- replay: told instead of asked ------------------------------------------------------
+
+    def describe(
+        self,
+        status: ConnectionStatus,
+        host: Host | None,
+        vms: Sequence[VM],
+        problem: VmtuiError | None = None,
+    ) -> None:
+        """Be as a recording says that it was."""
+        if status is ConnectionStatus.DOWN:
+            self._roster.clear()
+        self._status, self._host, self._problem = status, host, problem
+        self._roster.set_all(vms)
+        if host is not None:
+            self._roster.know_host(host.cpus)
+        self._changed()
+
+    def forget(self) -> None:
+        """Know nothing any more: a recording goes on somewhere else."""
+        self._status, self._host, self._problem = ConnectionStatus.CONNECTING, None, None
+        self._sampled_at_s, self._interval_s = None, 0.0
+        self._roster.clear()
+        self._changed()
+
     # -- supervision, by the interface -----------------------------------------------------
 
     def retry(self) -> None:
         """Try now instead of at the end of the countdown."""
         self._retry_now.set()
 
-    async def supervise(self, interval_s: float) -> None:
+    async def supervise(self, pace: Pace) -> None:
         """Keep the connection open, listened to and sampled, until cancelled."""
         failures = 0
         while True:
             try:
                 await self._open()
                 failures = 0
-                await self._serve(interval_s)
+                await self._serve(pace)
             except VmtuiError as error:
                 self._went_down(error)
             except Exception as error:  # a defect in one backend must not take the others along
@@ -203,12 +239,12 @@ class Connection:
         self._host = None
         self._changed()
 
-    async def _serve(self, interval_s: float) -> None:
+    async def _serve(self, pace: Pace) -> None:
         jobs = [
             asyncio.create_task(job, name=f"{self.label}: {name}")
             for name, job in (
                 ("events", self._listen()),
-                ("sampling", self._sample(interval_s)),
+                ("sampling", self._sample(pace)),
                 ("resync", self._resync_slowly()),
                 ("host", self._watch_host()),
             )
@@ -242,28 +278,40 @@ class Connection:
         await self.load_host()
         await asyncio.Event().wait()  # it does not change while the connection is open
 
-    async def _sample(self, interval_s: float) -> None:
-        pace = Pace(interval_s)
+    async def _sample(self, pace: Pace) -> None:
         while True:
             started_s = time.monotonic()
             batch = pace.batch(self._roster.active(), self.visible)
             await self.sample(batch)
             cost_s = time.monotonic() - started_s
             pace.spent(cost_s, len(batch))
-            await asyncio.sleep(pace.rest_s(cost_s))
+            await asyncio.sleep(pace.rest_s(started_s, cost_s))
 
     async def sample(self, vms: Sequence[VMId] | None = None) -> None:
         """Read the counters of the host and of `vms` (None: all active) once."""
-        host = await self.backend.host_counters()
+        self._take_host(await self.backend.host_counters())
         wanted = self._roster.active() if vms is None else vms
-        self.take(host, await self.backend.counters(wanted))
+        samples = await self.backend.counters(wanted)
+        for place, (vm_id, sample) in enumerate(samples.items(), 1):
+            self._roster.take(vm_id, sample)
+            if place % TAKEN_AT_ONCE == 0:
+                await asyncio.sleep(0)  # a key that was pressed comes first
+        self._sampled()
 
-    def take(self, host: HostCounters, samples: Mapping[VMId, Counters | Stalled]) -> None:
+    def take(self, host: HostCounters | None, samples: Mapping[VMId, Counters | Stalled]) -> None:
         """Make rates of what was just read."""
+        if host is not None:
+            self._take_host(host)
+        for vm_id, sample in samples.items():
+            self._roster.take(vm_id, sample)
+        self._changed()
+
+    def _take_host(self, host: HostCounters) -> None:
         if self._sampled_at_s is not None:
             self._interval_s = max(0.0, host.at_s - self._sampled_at_s)
         self._sampled_at_s = host.at_s
         self._roster.take_host(host)
-        for vm_id, sample in samples.items():
-            self._roster.take(vm_id, sample)
-        self._changed()
+
+    def _sampled(self) -> None:
+        self._view = None
+        self._on_sample()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from vmtui.counters import GuestMemory, Measure, MemoryCounters
+from vmtui.counters import ALL_EXITS, GuestMemory, Measure, MemoryCounters
 from vmtui.metrics import CpuRates, DiskRates, GuestRates, NicRates
 from vmtui.model import Accel, State
 from vmtui.units import bytes_per_s, count, milliseconds, percent, size
@@ -26,6 +26,7 @@ class Unit(Enum):
     MS = "ms"
     COUNT = ""
     SECONDS = "s"
+    RATIO = "×"
 
 
 _FORMATS: dict[Unit, Callable[[float | None], str]] = {
@@ -36,7 +37,13 @@ _FORMATS: dict[Unit, Callable[[float | None], str]] = {
     Unit.MS: milliseconds,
     Unit.COUNT: count,
     Unit.SECONDS: count,
+    Unit.RATIO: lambda ratio: "–" if ratio is None else f"{ratio:.2f}",
 }
+
+
+def written(value: float | None, unit: Unit) -> str:
+    """A value as its unit is written; an en dash where there is none."""
+    return _FORMATS[unit](value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +70,7 @@ class Figure:
 
     def text(self, row: VMView) -> str:
         """The value in words; an en dash where there is none."""
-        return _FORMATS[self.unit](self.of(row))
+        return written(self.of(row), self.unit)
 
     def of(self, row: VMView) -> float | None:
         """The value as far as it means something in the VM's state."""
@@ -169,7 +176,9 @@ def _cpu_host(row: VMView) -> float | None:
 
 
 def _exits(cpu: CpuRates) -> float | None:
-    return sum(cpu.exits_per_s.values()) if cpu.exits_per_s is not None else None
+    if cpu.exits_per_s is None:
+        return None
+    return cpu.exits_per_s.get(ALL_EXITS, sum(cpu.exits_per_s.values()))
 
 
 def _steal(row: VMView) -> float | None:

@@ -12,9 +12,15 @@ from vmtui.connection import Connection
 from vmtui.errors import AmbiguousVMError, InputError, NoSuchVMError, UnreachableError, read_only
 from vmtui.history import History
 from vmtui.model import VM, VMId
+from vmtui.pace import Pace
 from vmtui.spec import Limits, VMSpec, problems
 from vmtui.tasks import Tasks
 from vmtui.views import FleetView, VMRef
+
+GATHERED_S = 0.25
+"""How long new figures may wait for those of other connections, where there are more than FEW."""
+
+FEW = 4
 
 Watcher = Callable[[FleetView], None]
 
@@ -34,9 +40,11 @@ class Fleet:
         thresholds: Thresholds | None = None,
     ) -> None:
         self._read_only = read_only
-        self._interval_s = interval_s
+        self.interval_s = interval_s
+        """Between two samples, where they cost little enough."""
         self._watchers: list[Watcher] = []
         self._publish_scheduled = False
+        self._gathering: asyncio.TimerHandle | None = None
         self.history = History()
         """The last hour of every host and VM."""
         self.connections = [
@@ -45,6 +53,7 @@ class Fleet:
                 e.label,
                 read_only=read_only,
                 on_change=self._changed,
+                on_sample=self._sampled,
                 history=self.history,
                 thresholds=thresholds,
             )
@@ -62,12 +71,17 @@ class Fleet:
     def supervise(self) -> None:
         """Keep every connection open in the background until `close`."""
         self._supervisors = [
-            asyncio.create_task(c.supervise(self._interval_s), name=f"supervise {c.label}")
-            for c in self.connections
+            asyncio.create_task(
+                c.supervise(Pace(self.interval_s, place / len(self.connections))),
+                name=f"supervise {c.label}",
+            )
+            for place, c in enumerate(self.connections)
         ]
 
     async def close(self) -> None:
         """End tasks and connections. VMs go on."""
+        if self._gathering is not None:
+            self._gathering.cancel()
         await self.tasks.close()
         for supervisor in self._supervisors:
             supervisor.cancel()
@@ -108,8 +122,19 @@ class Fleet:
         self._publish_scheduled = True
         asyncio.get_running_loop().call_soon(self._publish)
 
+    def _sampled(self) -> None:
+        # Figures of several connections are shown together; what somebody did is shown at once.
+        if self._gathering is None and self._watchers:
+            loop = asyncio.get_running_loop()
+            few = len(self.connections) <= FEW
+            wait_s = 0.0 if few else min(GATHERED_S, self.interval_s / 2)
+            self._gathering = loop.call_later(wait_s, self._changed)
+
     def _publish(self) -> None:
         self._publish_scheduled = False
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
         view = self.view()
         for watcher in tuple(self._watchers):
             watcher(view)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 
 from vmtui.model import VMId
@@ -16,8 +17,10 @@ _LEARNING = 0.3
 class Pace:
     """Chooses the VMs of each round from what the rounds before it cost."""
 
-    def __init__(self, interval_s: float) -> None:
+    def __init__(self, interval_s: float, phase: float = 0.0) -> None:
+        """`phase`, 0 to 1: where in the interval the rounds begin, apart from other connections."""
         self._interval_s = interval_s
+        self._phase_s = phase * interval_s
         self._cost_each_s = 0.0
         self._round = 0
         self._sampled: dict[VMId, int] = {}  # in which round
@@ -50,6 +53,12 @@ class Pace:
             weight = _LEARNING if self._cost_each_s else 1.0
             self._cost_each_s += weight * (each_s - self._cost_each_s)
 
-    def rest_s(self, cost_s: float) -> float:
-        """How long to wait after a round that took `cost_s`."""
-        return max(self._interval_s - cost_s, cost_s * (1 / SHARE - 1))
+    def rest_s(self, started_s: float, cost_s: float) -> float:
+        """How long to wait after a round that began at `started_s` and took `cost_s`.
+
+        The next one begins on the connection's own beat, unless that is too soon.
+        """
+        earliest_s = started_s + max(self._interval_s / 2, cost_s / SHARE)
+        beats = math.ceil((earliest_s - self._phase_s) / self._interval_s)
+        next_s = beats * self._interval_s + self._phase_s
+        return next_s - started_s - cost_s

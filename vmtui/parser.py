@@ -9,6 +9,9 @@ from typing import NoReturn
 from vmtui import __version__
 from vmtui.errors import UsageError
 
+_FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
+"""How shtab completes an option whose value is a file."""
+
 
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in the words of the other errors."""
@@ -37,6 +40,9 @@ def build_parser() -> argparse.ArgumentParser:
         description="A terminal manager for virtual machines. Without a command: the interface.",
         parents=[common],
     )
+    _add_record(parser)
+    replay = parser.add_argument("--replay", metavar="FILE", help="open a recording again")
+    replay.complete = _FILES  # type: ignore[attr-defined]
     parser.add_argument("--version", action="version", version=f"vmtui {__version__}")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", parser_class=_Parser, title="commands"
@@ -50,6 +56,7 @@ def build_parser() -> argparse.ArgumentParser:
 
     add("list", "List all VMs.", json=True)
     add("show", "Show all that is known of a VM.", json=True).add_argument("name", metavar="NAME")
+    _add_watching(add)
     _add_create(add)
     _add_lifecycle(add)
     _add_console(add)
@@ -58,6 +65,53 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 _Add = Callable[..., argparse.ArgumentParser]
+
+
+def _add_watching(add: _Add) -> None:
+    top = add("top", "Print what all VMs do, again and again.")
+    form = top.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON: a line a sample")
+    form.add_argument("--csv", action="store_true", help="print CSV: a line a VM and sample")
+    top.add_argument("--count", type=int, metavar="N", help="end after N samples")
+    _add_interval(top)
+    top.add_argument(
+        "--sort",
+        default="cpu",
+        metavar="COLUMN",
+        help="a figure by its name in JSON, the highest first, or name or state; "
+        "--sort=-COLUMN turns it round (default: %(default)s)",
+    )
+    top.add_argument(
+        "--vm", action="append", metavar="NAME", help="only this VM; may be given several times"
+    )
+    _add_record(top)
+    exporter = add("exporter", "Serve the figures to Prometheus, until interrupted.")
+    exporter.add_argument(
+        "--listen",
+        default="127.0.0.1:9177",
+        metavar="ADDRESS:PORT",
+        help="where; there is no password (default: %(default)s)",
+    )
+    _add_interval(exporter)
+
+
+def _add_interval(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--interval",
+        type=float,
+        metavar="S",
+        help="seconds between two samples (default: interval_s of the configuration)",
+    )
+
+
+def _add_record(command: argparse.ArgumentParser) -> None:
+    record = command.add_argument(
+        "--record",
+        metavar="FILE",
+        default=argparse.SUPPRESS,
+        help="keep all samples in a file, behind what is in it; for the interface and top",
+    )
+    record.complete = _FILES  # type: ignore[attr-defined]
 
 
 def _add_create(add: _Add) -> None:

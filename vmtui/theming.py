@@ -130,6 +130,8 @@ class Ink:
     note: Style  # badges
     cpu: Style
     memory: Style
+    disk: Style
+    net: Style
 
     @classmethod
     def of(cls, theme: Theme) -> Ink:
@@ -179,6 +181,8 @@ class Ink:
             note=ink("accent"),
             cpu=ink("cpu") if _PREFIX + "cpu" in colours else ink("accent"),
             memory=ink("memory") if _PREFIX + "memory" in colours else ink("secondary"),
+            disk=ink("disk") if _PREFIX + "disk" in colours else ink("success"),
+            net=ink("net") if _PREFIX + "net" in colours else ink("warning"),
         )
 
 

@@ -78,6 +78,7 @@ class ConnectionView:
     label: str
     status: ConnectionStatus
     read_only: bool = False
+    recorded: bool = False  # it is not there now: this is replayed
     problem: VmtuiError | None = None
     retry_at_s: float | None = None  # monotonic, while DOWN
     features: Feature = Feature.NONE

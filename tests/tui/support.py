@@ -11,6 +11,7 @@ from datetime import datetime
 from textual.pilot import Pilot
 from textual.widget import Widget
 
+from vmtui.alarms import Thresholds
 from vmtui.app import VmtuiApp
 from vmtui.backends.base import Backend, Console, Endpoint, Feature
 from vmtui.backends.demo import DemoBackend
@@ -159,12 +160,17 @@ async def nothing_missing() -> tuple[Check, ...]:
     return ()
 
 
-def fleet_of(*backends: Backend, read_only: bool = False, still: bool = False) -> Fleet:
+def fleet_of(
+    *backends: Backend,
+    read_only: bool = False,
+    still: bool = False,
+    thresholds: Thresholds | None = None,
+) -> Fleet:
     """A fleet of backends, or of the demo."""
     kind = Still if still else Fleet
     chosen = backends or (DemoBackend(read_only=read_only),)
     endpoints = [Endpoint(backend, label(backend.uri)) for backend in chosen]
-    return kind(endpoints, interval_s=0.2, read_only=read_only)
+    return kind(endpoints, interval_s=0.2, read_only=read_only, thresholds=thresholds)
 
 
 @asynccontextmanager
@@ -176,8 +182,9 @@ async def running(
     rows: bool = True,
 ) -> AsyncIterator[tuple[VmtuiApp, Pilot[None]]]:
     """The app, once it shows VMs."""
-    fleet = fleet_of(*backends, read_only=read_only)
-    app = VmtuiApp(fleet, config or Config(), examine=nothing_missing)
+    config = config or Config()
+    fleet = fleet_of(*backends, read_only=read_only, thresholds=config.thresholds())
+    app = VmtuiApp(fleet, config, examine=nothing_missing)
     try:
         async with app.run_test(size=size, notifications=True) as pilot:
             if rows:

@@ -199,7 +199,7 @@ async def test_the_palette_has_the_actions_that_can_be_done() -> None:
 async def test_help_has_every_action_with_its_key() -> None:
     from vmtui.actions import ACTIONS
 
-    async with running(size=(120, 70)) as (app, pilot):
+    async with running(size=(120, 120)) as (app, pilot):
         await press(pilot, "question_mark")
         await until(pilot, lambda: "Moving around" in whole(app))
         assert all(action.help in whole(app) and action.id in whole(app) for action in ACTIONS)

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from vmtui.actions import ACTIONS
+from vmtui.column_sets import DEFAULTS, ColumnSet
 from vmtui.errors import InputError
 from vmtui.screens.draft import Draft, free_name
 from vmtui.screens.keys import RESERVED, display, keymap, normalised
 from vmtui.spec import BLANK, MICRO, Limits
-from vmtui.widgets.columns import GAP, SUMMARY, laid_out
+from vmtui.widgets.all_columns import columns_of
+from vmtui.widgets.columns import GAP, laid_out
 from vmtui.widgets.graph import braille
 from vmtui.widgets.lines import fit, fit_end
 
@@ -23,11 +25,12 @@ def test_fitted_text_has_exactly_the_width(text: str, width: int, right: bool) -
     assert cell_len(fit_end(text, width)) <= max(width, 0)
 
 
-@given(st.integers(10, 400))
-def test_columns_fill_the_width_exactly(width: int) -> None:
-    columns = laid_out(SUMMARY, width)
+@given(st.sampled_from(ColumnSet), st.integers(10, 400))
+def test_columns_fill_the_width_exactly(column_set: ColumnSet, width: int) -> None:
+    chosen = columns_of(DEFAULTS[column_set])
+    columns = laid_out(chosen, width)
     total = sum(cells for _, cells in columns) + GAP * (len(columns) - 1)
-    assert total == width or width < SUMMARY[0].least
+    assert total == width or width < chosen[0].least
     assert columns[0][0].id == "name"
 
 

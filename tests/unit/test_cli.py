@@ -108,6 +108,11 @@ def test_several_connections_at_once(vmtui: Vmtui) -> None:
         (("-c", "nonsense uri", "list"), 1, "is not a connection"),
         (("-c", "demo:?vms=lots", "list"), 1, "has to be a number"),
         ((), 2, "needs a terminal"),
+        (("--replay", "x"), 2, "needs a terminal"),
+        (("--replay", "x", "list"), 2, "there is no command with it"),
+        (("--record", "x", "list"), 2, "list can't record"),
+        (("--demo", "top", "--record", "/no/such/folder/x"), 1, "can't be recorded to"),
+        (("--demo", "exporter", "--listen", "127.0.0.1:65536"), 2, "ports end at 65535"),
     ],
 )
 def test_each_failure_has_its_status_and_one_clear_error(
@@ -147,7 +152,8 @@ def test_every_verb_of_the_table_is_a_command(vmtui: Vmtui) -> None:
 def test_completion(vmtui: Vmtui, shell: str) -> None:
     done = vmtui("completion", shell)
     assert done.status == 0
-    assert "shutdown" in done.out
+    for word in ("shutdown", "exporter", "--replay", "--interval"):
+        assert word in done.out
 
 
 def test_config(vmtui: Vmtui, environment: dict[str, str]) -> None:

@@ -49,7 +49,7 @@ _CAST = (
     ("win11", State.RUNNING, 4, 8192, True, Firmware.SECURE_BOOT,
      Load(0.08, 0.001, 12, 4, 0.0021, 2e3, 1e3, used=0.7)),
     ("ci-runner", State.RUNNING, 4, 4096, False, Firmware.UEFI,
-     Load(3.6, 0.16, 310, 450, 0.0052, 0.4e6, 0.1e6, used=0.8)),
+     Load(2.4, 0.16, 310, 450, 0.0052, 0.4e6, 0.1e6, used=0.8)),
     ("postgres", State.RUNNING, 2, 8192, False, Firmware.UEFI,
      Load(0.42, 0.011, 820, 1400, 0.0006, 0.9e6, 2.2e6, used=0.6)),
     ("pihole", State.RUNNING, 1, 512, False, Firmware.BIOS,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vmtui.counters import (
     Counters,
@@ -57,8 +58,7 @@ def vm_counters(
     """The counters of a VM that has run for `ran_s`."""
     busy_ns = int(_so_far(load.cores, ran_s, load.phase, 0.2) * 1e9)
     ready_ns = int(_so_far(load.ready, ran_s, load.phase, 0.13) * 1e9)
-    weights = [3.0 / (3 + i) for i in range(vm.vcpus)]
-    total = sum(weights)
+    weights = _weights(vm.vcpus, load.cores)
     reads = int(_so_far(load.reads_per_s, ran_s, load.phase + 1, 0.31))
     writes = int(_so_far(load.writes_per_s, ran_s, load.phase + 2, 0.27))
     flushes = writes // 5
@@ -75,7 +75,7 @@ def vm_counters(
             system_ns=busy_ns - busy_ns // 8,
             halt_poll_ns=busy_ns // 50,
             vcpus=tuple(
-                VcpuCounters(i, int(busy_ns * weight / total), int(ready_ns * weight))
+                VcpuCounters(i, int(busy_ns * weight), int(ready_ns * weight * vm.vcpus))
                 for i, weight in enumerate(weights)
             ),
             exits={
@@ -123,6 +123,14 @@ def vm_counters(
             for i in range(len(vm.nics))
         ),
     )
+
+
+@lru_cache(maxsize=64)
+def _weights(vcpus: int, cores: float) -> tuple[float, ...]:
+    """The part of each vCPU: the first do more, unless all are busy."""
+    even = min(1.0, cores * (1 + _SWING) / vcpus)
+    skewed = [3.0 / (3 + i) for i in range(vcpus)]
+    return tuple(even / vcpus + (1 - even) * part / sum(skewed) for part in skewed)
 
 
 def _memory(vm: VM, load: Load, ran_s: float, at_s: float, unix_s: float) -> MemoryCounters:

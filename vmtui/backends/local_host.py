@@ -158,7 +158,9 @@ def _is_hardware(name: str) -> bool:
 
 
 def _nics() -> tuple[HostNicCounters, ...]:
-    """Interfaces to the outside: not the loopback, and no bridges and taps, which count twice."""
+    """Interfaces to the outside: hardware; without any (in a container) all but the loopback."""
+    counted = psutil.net_io_counters(pernic=True, nowrap=False)
+    names = [name for name in counted if _is_card(name)] or [n for n in counted if n != "lo"]
     return tuple(
         HostNicCounters(
             name,
@@ -169,12 +171,11 @@ def _nics() -> tuple[HostNicCounters, ...]:
             nic.errin + nic.errout,
             nic.dropin + nic.dropout,
         )
-        for name, nic in sorted(psutil.net_io_counters(pernic=True, nowrap=False).items())
-        if _is_outside(name)
+        for name, nic in sorted((name, counted[name]) for name in names)
     )
 
 
 @lru_cache(maxsize=256)
-def _is_outside(name: str) -> bool:
-    place = Path("/sys/class/net", name)
-    return name != "lo" and not (place / "bridge").exists() and not (place / "tun_flags").exists()
+def _is_card(name: str) -> bool:
+    # Bridges, taps and the like would count twice what goes through them.
+    return Path("/sys/class/net", name, "device").exists()

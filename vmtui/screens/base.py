@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
@@ -16,6 +17,8 @@ from vmtui.fleet import Fleet
 from vmtui.screens.keys import bindings, shown_key
 from vmtui.views import ConnectionStatus, FleetView, VMView
 from vmtui.widgets.clock import Clock
+from vmtui.widgets.explanation import Explains, Topic
+from vmtui.widgets.lines import Lines
 
 REFUSAL_TIMEOUT_S = 4.0
 
@@ -80,6 +83,8 @@ def creating_refusal(view: FleetView) -> str:
     up = [c for c in view.connections if c.status is ConnectionStatus.UP]
     if not up:
         return "No connection is up."
+    if all(c.recorded for c in up):
+        return "This is a recording."
     if all(c.read_only for c in up):
         return "vmtui runs read-only."
     if not any(Feature.CREATE in c.features and not c.read_only for c in up):
@@ -96,7 +101,7 @@ class FleetScreen(Screen[None]):
     ]
 
     VIEW_ACTIONS: ClassVar[frozenset[str]] = frozenset(
-        {"new", "retry", "tasks", "doctor", "connections", "theme", "help", "quit"}
+        {"new", "retry", "tasks", "doctor", "connections", "explain", "theme", "help", "quit"}
     )
     """The actions of the interface that this screen has; the rest are refused."""
 
@@ -125,6 +130,22 @@ class FleetScreen(Screen[None]):
     def action_back(self) -> None:
         """One step back."""
 
+    def topics(self) -> list[Topic]:
+        """What `i` explains, the most wanted first: here the panes that can, from the top."""
+        panes = sorted(self.query(Lines), key=lambda pane: not pane.has_focus)
+        return [Topic.of_pane(p) for p in panes if isinstance(p, Explains) and p.display]
+
+    def view_explain(self) -> None:
+        """`i`."""
+        from vmtui.screens.explain import ExplainScreen  # noqa: PLC0415 (it is made of this)
+
+        topics = self.topics()
+        if topics:
+            self.hold()
+            self.app.push_screen(ExplainScreen(self.context, topics))
+        else:
+            self._refuse("There are no figures here.")
+
     def refusal(self, action: Action) -> str:
         """Why `action` can't be done now to anything it would be done to; empty: it can."""
         return self.refusals()(action)
@@ -139,6 +160,9 @@ class FleetScreen(Screen[None]):
         def refusal(action: Action) -> str:
             if action.id == "new":
                 return creating_refusal(self.view)
+            if action.scope is Scope.REPLAY:
+                recorded = any(c.recorded for c in self.view.connections)
+                return "" if recorded else "That is for recordings: vmtui --replay FILE."
             if action.scope is Scope.VIEW:
                 return "" if action.id in self.VIEW_ACTIONS else "That is for the list of VMs."
             if first is None:
@@ -175,14 +199,14 @@ class FleetScreen(Screen[None]):
         refusal = self.refusal(action)
         if refusal:
             self._refuse(refusal)
-        elif action.scope is Scope.VIEW:
+        elif action.scope is not Scope.VM:
             doing.in_view(self, action)
         else:
             doing.to_vms(self, action, self.targets(), self.hidden_targets())
 
     def _refuse(self, reason: str) -> None:
         """Say why not, once while it can still be read."""
-        now_s = self.context.clock.monotonic_s()
+        now_s = time.monotonic()  # not the clock that is shown: a replay's may stand still
         said, at_s = self._refused
         if said != reason or now_s - at_s >= REFUSAL_TIMEOUT_S:
             self._refused = (reason, now_s)

@@ -9,14 +9,18 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from vmtui.actions import BY_ID
+from vmtui.column_sets import ColumnSet
 from vmtui.screens.base import Context, FleetScreen
 from vmtui.screens.emptiness import explanation
 from vmtui.screens.log_reader import LogReader
 from vmtui.views import FleetView, VMRef, VMView
 from vmtui.widgets.action_bar import ActionBar
 from vmtui.widgets.detail import Detail
+from vmtui.widgets.explanation import Topic
 from vmtui.widgets.host_pane import HostPane, host_lines
+from vmtui.widgets.sparks import Sparks
 from vmtui.widgets.status_line import FilterInput, StatusLine
+from vmtui.widgets.status_words import StatusWords
 from vmtui.widgets.top_bar import TopBar
 from vmtui.widgets.vm_table import VMTable
 
@@ -45,6 +49,9 @@ class Dashboard(LogReader, FleetScreen):
         "sort_left",
         "sort_right",
         "sort_reverse",
+        "alarm",
+        "host",
+        *(f"columns_{column_set}" for column_set in ColumnSet),
     }
 
     AUTO_FOCUS = "VMTable"
@@ -53,8 +60,11 @@ class Dashboard(LogReader, FleetScreen):
         super().__init__(context)
         self.top_bar = TopBar(context.clock)
         self.hosts = HostPane(context.clock, context.fleet.history)
-        self.table = VMTable(context.clock)
-        self.status = StatusLine()
+        history = context.fleet.history
+        self.table = VMTable(context.clock, context.config.columns, Sparks(history))
+        keys = {each: context.key(BY_ID[f"columns_{each}"]) for each in ColumnSet}
+        self.status = StatusLine(keys)
+        self._looked_at: list[VMRef] | None = None
         self.detail = Detail(context.clock, context.fleet.history)
         self.actions = ActionBar(context.key)
 
@@ -70,7 +80,7 @@ class Dashboard(LogReader, FleetScreen):
     def on_mount(self) -> None:
         """Draw what is known."""
         self.table.capture = self._captured
-        self.show(self.view)
+        self._draw()
 
     def _captured(self, event: events.Key) -> bool:
         """Whether a key of the table is the filter's: `/`, and all that is typed after it."""
@@ -97,8 +107,11 @@ class Dashboard(LogReader, FleetScreen):
     def show(self, view: FleetView) -> None:
         """Take over `view`."""
         super().show(view)
-        if not self.is_mounted:
-            return
+        if self.is_mounted:
+            self._draw()
+
+    def _draw(self) -> None:
+        view = self.view
         self.top_bar.show(view)
         self.hosts.show(view)
         self.table.empty = explanation(
@@ -106,20 +119,43 @@ class Dashboard(LogReader, FleetScreen):
         )
         self.table.show(view)
         self._show_current()
+        self._look()
 
     def tick(self) -> None:
         """Clock, countdowns and ages."""
         self.top_bar.redraw()
-        self.hosts.redraw()
+        self.hosts.tick()
         self.table.refresh_lines_that_changed()
-        self.detail.redraw()
+        self.detail.tick()
+        self._show_status()
 
     def _show_current(self) -> None:
         row = self.table.current
         self.detail.show(row, self.view.connection(row.ref.uri) if row else None)
-        self.status.show(self.table.rows)
+        self._show_status()
         refusal = self.refusals()
         self.actions.show(lambda action: bool(refusal(action)))
+
+    def _show_status(self) -> None:
+        now_s = self.context.clock.monotonic_s()
+        self.status.show(self.table.rows, self.table.choice.set, now_s)
+
+    def _look(self) -> None:
+        """Tell the fleet which VMs can be seen, as long as no other screen does."""
+        if not self.is_current:
+            return
+        seen = self.table.in_view
+        pointed = self.table.rows.pointed
+        if self.detail.display and pointed is not None and pointed not in seen:
+            seen.append(pointed)
+        if seen != self._looked_at:
+            self._looked_at = seen
+            self.context.fleet.look_at(seen)
+
+    def on_screen_resume(self) -> None:
+        """Another screen may have looked at something else."""
+        self._looked_at = None
+        self._look()
 
     def targets(self) -> list[VMView]:
         """All marked VMs, or the one under the cursor."""
@@ -144,14 +180,19 @@ class Dashboard(LogReader, FleetScreen):
     def set_notice(self, text: str, key: str = "") -> None:
         """The one line that the user should know, and the key that tells more."""
         self.status.notice, self.status.notice_key = text, key
-        self.status.show(self.table.rows)
+        self._show_status()
 
     # -- what widgets say ----------------------------------------------------------------------
 
     @on(VMTable.Pointed)
     def _pointed(self) -> None:
         self._show_current()
+        self._look()
         self.read_log()
+
+    @on(VMTable.Scrolled)
+    def _scrolled(self) -> None:
+        self._look()
 
     @on(VMTable.Arranged)
     def _arranged(self) -> None:
@@ -159,6 +200,7 @@ class Dashboard(LogReader, FleetScreen):
             self.view, self.table.rows.filter_text, self.context, self.context.clock.monotonic_s()
         )
         self._show_current()
+        self._look()
 
     @on(VMTable.Opened)
     def _opened(self) -> None:
@@ -167,6 +209,12 @@ class Dashboard(LogReader, FleetScreen):
         ref = self.table.rows.pointed
         if ref is not None:
             self.app.push_screen(VMScreen(self.context, ref, self.detail.tab))
+
+    @on(HostPane.Opened)
+    def _host_opened(self, event: HostPane.Opened) -> None:
+        from vmtui.screens.host import HostScreen  # noqa: PLC0415
+
+        self.app.push_screen(HostScreen(self.context, event.uri))
 
     @on(Detail.TabChanged)
     def _tab_changed(self) -> None:
@@ -179,6 +227,10 @@ class Dashboard(LogReader, FleetScreen):
     @on(TopBar.Chosen)
     def _connections_chosen(self) -> None:
         self.action_do("connections")
+
+    @on(StatusWords.Chosen)
+    def _columns_chosen(self, event: StatusWords.Chosen) -> None:
+        self.action_do(f"columns_{event.column_set}")
 
     @on(StatusLine.Filtered)
     def _filtered(self, event: StatusLine.Filtered) -> None:
@@ -196,8 +248,10 @@ class Dashboard(LogReader, FleetScreen):
     # -- actions -------------------------------------------------------------------------------
 
     def action_back(self) -> None:
-        """Clear the filter, else the marks."""
-        if self.table.rows.filter_text:
+        """Back to the table, else clear the filter, else the marks."""
+        if self.focused is self.hosts:
+            self.table.focus()
+        elif self.table.rows.filter_text:
             self.status.clear()
             self.table.filter("")
         elif self.table.rows.marks:
@@ -219,6 +273,46 @@ class Dashboard(LogReader, FleetScreen):
     def view_mark_all(self) -> None:
         """`*`."""
         self.table.mark_all()
+
+    def topics(self) -> list[Topic]:
+        """The columns first, unless the hosts have the focus."""
+        panes = super().topics()
+        columns = Topic(f"{self.table.choice.set.label} columns", self.table.explanations)
+        panes.insert(int(self.focused is self.hosts), columns)
+        return panes
+
+    def view_host(self) -> None:
+        """`o`."""
+        row = self.table.current
+        connection = self.view.connection(row.ref.uri) if row else self.hosts.current
+        if connection is not None:
+            self.post_message(HostPane.Opened(connection.uri))
+
+    def view_alarm(self) -> None:
+        """`a`."""
+        if not self.table.to_next_alarm():
+            hidden = " Some VMs are hidden by the filter." if self.table.rows.filter_text else ""
+            self.notify(f"No VM has an alarm.{hidden}", markup=False, timeout=3)
+
+    def view_columns_summary(self) -> None:
+        """`1`."""
+        self.table.use(ColumnSet.SUMMARY)
+
+    def view_columns_cpu(self) -> None:
+        """`2`."""
+        self.table.use(ColumnSet.CPU)
+
+    def view_columns_memory(self) -> None:
+        """`3`."""
+        self.table.use(ColumnSet.MEMORY)
+
+    def view_columns_disk(self) -> None:
+        """`4`."""
+        self.table.use(ColumnSet.DISK)
+
+    def view_columns_network(self) -> None:
+        """`5`."""
+        self.table.use(ColumnSet.NETWORK)
 
     def view_sort_left(self) -> None:
         """`<`."""

@@ -24,17 +24,18 @@ class HelpScreen(Dialog):
         self._context_of_keys = context
 
     def body(self) -> list[Widget]:
-        """Three groups."""
+        """Four groups."""
         rows: list[Row] = []
         for title, group in (
             ("On the VM under the cursor, or all marked ones", self._actions(Scope.VM)),
             ("In the interface", self._actions(Scope.VIEW)),
+            ("In a recording that is replayed", self._actions(Scope.REPLAY)),
             ("Moving around", [(keys, "", what) for keys, what in NAVIGATION]),
         ):
             rows.append(((title, "note"),))
             rows += [((k, "accent"), (name, "quiet"), (what, "text")) for k, name, what in group]
             rows.append((("", "text"),))
-        return [Listing(rows[:-1], (16, 14))]
+        return [Listing(rows[:-1], (16, 17))]
 
     def _actions(self, scope: Scope) -> Iterable[tuple[str, str, str]]:
         for action in ACTIONS:

@@ -18,6 +18,7 @@ NAVIGATION = (
     ("Enter", "open the VM in full"),
     ("Esc", "back; clear the filter; unmark all"),
     ("Tab  [ ]  h l", "the next or previous tab of the pane"),
+    ("+ - ← → 0", "graphs in full: closer, more of the past, back, on, to now"),
     ("ctrl+p", "all commands by name"),
     ("mouse", "click selects, double click opens, a header sorts"),
 )
@@ -27,6 +28,7 @@ RESERVED = frozenset(
     {"j", "k", "up", "down", "g", "G", "home", "end", "pagedown", "pageup", "enter", "escape"}
     | {"ctrl+d", "ctrl+u", "ctrl+f", "ctrl+b", "ctrl+p", "ctrl+q", "ctrl+c", "tab", "shift+tab"}
     | {"left_square_bracket", "right_square_bracket", "h", "l", "left", "right"}
+    | {"plus", "equals_sign", "minus", "0"}
 )
 
 
@@ -76,7 +78,9 @@ def _without_clashes(good: dict[str, str], wrong: list[str]) -> tuple[dict[str, 
 
 def normalised(key: str) -> str:
     """A key as Textual names it: `?` is `question_mark`."""
-    return next(iter(Binding.make_bindings([Binding(key.strip(), "", "")]))).key
+    # A comma would be taken for what separates keys.
+    name = "comma" if key.strip() == "," else key.strip()
+    return next(iter(Binding.make_bindings([Binding(name, "", "")]))).key
 
 
 def display(key: str) -> str:

@@ -10,7 +10,7 @@ from rich.style import Style
 from textual import events
 from textual.message import Message
 
-from vmtui.actions import ACTIONS, Action
+from vmtui.actions import ACTIONS, Action, Scope
 from vmtui.widgets.lines import Line, Lines, length
 
 LAST = "help"
@@ -37,13 +37,15 @@ class ActionBar(Lines):
         super().__init__(id=id)
         self._key_of = key_of
         self._actions = actions
-        self._refused: Callable[[Action], bool] = lambda _: False
+        self._refused: frozenset[str] = frozenset()
         self._spans: list[tuple[int, int, str]] = []
 
     def show(self, refused: Callable[[Action], bool]) -> None:
         """Take over what can't be done now."""
-        self._refused = refused
-        self.redraw()
+        ids = frozenset(action.id for action in self._actions if refused(action))
+        if ids != self._refused:
+            self._refused = ids
+            self.redraw()
 
     def ground(self) -> Style:
         """The bar's own ground."""
@@ -63,14 +65,15 @@ class ActionBar(Lines):
         return [line]
 
     def _item(self, action: Action) -> Line:
-        refused = self._refused(action)
+        refused = action.id in self._refused
         return [
             Segment(self._key_of(action), self.ink.off if refused else self.ink.accent),
             Segment(f" {action.label}", self.ink.off if refused else self.ink.text),
         ]
 
     def _chosen(self, width: int) -> set[str]:
-        order = sorted(self._actions, key=lambda a: (a.id != LAST, not a.footer))
+        listed = [action for action in self._actions if action.scope is not Scope.REPLAY]
+        order = sorted(listed, key=lambda a: (a.id != LAST, not a.footer))
         chosen: set[str] = set()
         room = width - 2
         for action in order:

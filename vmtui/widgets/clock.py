@@ -15,6 +15,8 @@ class Clock:
     unix_s: Callable[[], float] = time.time
     monotonic_s: Callable[[], float] = time.monotonic
     local: Callable[[], datetime] = datetime.now
+    note: Callable[[], str] = lambda: ""
+    """What is shown in the place of the local time, such as how far a recording is."""
 
 
 def short_duration(duration_s: float | None) -> str:

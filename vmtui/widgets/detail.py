@@ -1,42 +1,43 @@
-"""The pane of one VM: Overview (history and facts) and Log, in a border with tabs."""
+"""The pane of one VM in a border with tabs: its panes, its log, its facts."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
-from rich.cells import cell_len, chop_cells
 from rich.segment import Segment
 from textual import events
 from textual.message import Message
 
-from vmtui.figures import BY_ID, MOVING
 from vmtui.history import History
-from vmtui.units import percent, plain, size
+from vmtui.theming import Ink
+from vmtui.units import plain
 from vmtui.views import ConnectionView, VMView
-from vmtui.widgets.clock import Clock
-from vmtui.widgets.facts import Fact, facts
-from vmtui.widgets.graph import braille, meter
-from vmtui.widgets.lines import Line, Panel, fit, fit_end, length
+from vmtui.widgets.ages import greyed, vm_stale_s
+from vmtui.widgets.clock import Clock, short_duration
+from vmtui.widgets.columns import uptime_s
+from vmtui.widgets.explanation import Explanation
+from vmtui.widgets.facts import facts
+from vmtui.widgets.facts_pane import fact_columns, fact_lines
+from vmtui.widgets.graph_panel import GraphPanel
+from vmtui.widgets.lines import Line, fit, length
+from vmtui.widgets.log_pane import LogPane
+from vmtui.widgets.plots import PANE_GAP, PANE_LEAST, pane_span_s
+from vmtui.widgets.states import vm_state
+from vmtui.widgets.vm_sections import vm_explanations, vm_sections
 
-TABS = ("Overview", "Log")
-LABEL = 10
-GAP = 3
-FACT = 36
-FACT_LOW = 23
-"""Cells that a column of facts takes at least; in a low pane more of them are wanted."""
+OVERVIEW, LOG, FACTS = TABS = ("Overview", "Log", "Facts")
 
 LOG_LEAST = 8
-"""Lines from which the log has its place below the overview of a whole screen."""
+"""Lines from which the log has its place below the facts of a whole screen."""
 
-GRAPH_LIMIT = 14
-"""Lines of the graph: higher, and it tells no more."""
+LOW_LINES = 5
+"""Below it, the last line of the overview is for facts."""
 
-ROOMY_LINES = 9
-"""Lines from which memory has its place below the CPU."""
+FACT_COLUMN = 36
+"""Cells for the facts beside the panes, where there is room for one more."""
 
 
-class Detail(Panel):
+class Detail(GraphPanel):
     """What is known of the VM under the cursor."""
 
     focused_border = True
@@ -52,39 +53,83 @@ class Detail(Panel):
         whole: bool = False,
         id: str | None = None,  # noqa: A002
     ) -> None:
-        super().__init__(id=id)
-        self._clock = clock
-        self._history = history
-        self._whole = whole  # facts are wrapped instead of cut
+        super().__init__(clock, history, id=id)
+        self._whole = whole  # the screen is its own
         self._row: VMView | None = None
         self._connection: ConnectionView | None = None
-        self._log: list[str] | None = None
-        self._log_note = ""
-        self._wrapped: tuple[int, list[str]] | None = None
-        self._back = 0  # lines scrolled back from the log's end; 0 follows it
+        self._log = LogPane()
+        self._said: tuple[str, ...] = ()
         self.tab = 0
         self._tab_spans: list[tuple[int, int]] = []
 
     @property
     def shows_log(self) -> bool:
         """Whether the log may be on the screen."""
-        return self._whole or TABS[self.tab] == "Log"
+        return TABS[self.tab] == LOG or (self._whole and not self.shows_graphs)
+
+    @property
+    def shows_graphs(self) -> bool:
+        """Whether the screen is filled with graphs."""
+        active = self._row is not None and self._row.vm.state.active
+        return self._whole and TABS[self.tab] == OVERVIEW and active
 
     def show(self, row: VMView | None, connection: ConnectionView | None) -> None:
-        """Take over a VM."""
-        if row is None or self._row is None or row.ref != self._row.ref:
-            self._log, self._log_note, self._wrapped, self._back = None, "", None, 0
+        """Take over a VM; the same object again changes nothing."""
+        before, host = self._row, self._connection.host if self._connection else None
+        if row is None or before is None or row.ref != before.ref:
+            self._log.forget()
+            self.forget()
         self._row, self._connection = row, connection
-        self.redraw()
+        if row is not before or host is not (connection.host if connection else None):
+            self.redraw()
+
+    def tick(self) -> None:
+        """A second has passed: draw again if that changes a word."""
+        if TABS[self.tab] == FACTS or self._notes() != self._said:
+            self.redraw()
+
+    def redraw(self) -> None:
+        """Draw, and remember what was said of the time."""
+        self._said = self._notes()
+        super().redraw()
+
+    def _notes(self) -> tuple[str, ...]:
+        """The words of the border that come of the clock."""
+        row = self._row
+        if row is None:
+            return ()
+        state, _ = vm_state(row, self.ink, self._clock.monotonic_s())
+        uptime = short_duration(uptime_s(row, self._clock)) if row.vm.state.active else ""
+        age_s = self._age_s()
+        old = "" if age_s is None else f"{short_duration(age_s)} ago"
+        return (
+            old,
+            state,
+            f"up {uptime}" if uptime else "",
+            ", ".join(map(plain, row.vm.addresses)),
+        )
+
+    def _age_s(self) -> float | None:
+        """How old its figures are, once that has to be said."""
+        if self._row is None or self._connection is None:
+            return None
+        return vm_stale_s(self._row, self._connection, self._clock.monotonic_s())
+
+    def newest_s(self) -> float:
+        """Its last sample; the gap after it, once that is old."""
+        row = self._row
+        at_s = row.sampled_at_s if row else None
+        return self._clock.monotonic_s() if at_s is None or self._age_s() is not None else at_s
+
+    def explanations(self) -> Sequence[Explanation]:
+        """What the figures of its panes are."""
+        return vm_explanations(self._row) if self._row else ()
+
+    # -- log and tabs --------------------------------------------------------------------------
 
     def show_log(self, text: str, note: str = "") -> None:
         """Take over the log's text, or a note on why there is none."""
-        lines = plain(text, keep_lines=True).expandtabs().split("\n")
-        while lines and not lines[-1].strip():
-            lines.pop()
-        if self._back and self._log is not None:
-            self._back += max(0, len(lines) - len(self._log))  # stay where one reads
-        self._log, self._log_note, self._wrapped = lines, note, None
+        self._log.take(text, note)
         self.redraw()
 
     def switch(self, step: int) -> None:
@@ -99,15 +144,19 @@ class Detail(Panel):
 
     def scroll_log(self, lines: int) -> None:
         """Scroll back (positive) or towards the end."""
-        self._back = max(0, self._back + lines)
-        self.redraw()
+        if self.shows_graphs:
+            self.scroll_graphs(-lines)
+        elif self.shows_log:
+            self._log.scroll(lines)
+            self.redraw()
 
     # -- border ------------------------------------------------------------------------------
 
     def title(self) -> Line:
         """The VM's name and the tabs."""
         name = plain(self._row.vm.name) if self._row else "no VM"
-        name = fit(name, min(length([Segment(name)]), max(8, self.size.width - 30)))
+        tabs = sum(len(tab) + 2 for tab in TABS)
+        name = fit(name, min(length([Segment(name)]), max(8, self.size.width - tabs - 10)))
         line: Line = [Segment(name, self.ink.accent), Segment("  ")]
         self._tab_spans = []
         for index, tab in enumerate(TABS):
@@ -118,10 +167,21 @@ class Detail(Panel):
         return line
 
     def corner(self) -> Line:
-        """Where in the log one is."""
-        if not (self._back and self._log):
+        """Where in the log one is; else the VM's state, its age and where to reach it."""
+        ink = self.ink
+        if self._log.back and self.shows_log:
+            return [Segment(f"{self._log.back} lines below", ink.warn)]
+        if self._row is None or TABS[self.tab] != OVERVIEW:
             return []
-        return [Segment(f"{self._back} lines below", self.ink.warn)]
+        old, state, *more = self._notes()
+        style = vm_state(self._row, ink, self._clock.monotonic_s())[1]
+        line: Line = [Segment(state, style)]
+        room = self.size.width - 8 - self._tab_spans[-1][1] - length(line)
+        for text, of in ((old, ink.warn), *((text, ink.quiet) for text in more)):
+            if text and not (old and text in state) and len(text) + 3 <= room:
+                line += [Segment(" · ", ink.quiet), Segment(text, of)]
+                room -= len(text) + 3
+        return line
 
     def on_click(self, event: events.Click) -> None:
         """Choose a tab."""
@@ -144,115 +204,50 @@ class Detail(Panel):
 
     def body(self, width: int, height: int) -> Sequence[Line]:
         """The chosen tab."""
-        if self._row is None:
+        row = self._row
+        if row is None:
             return []
-        if TABS[self.tab] == "Log":
-            return self._log_lines(width, height)
+        if TABS[self.tab] == LOG:
+            return self._log.lines(self.ink, width, height)
+        if TABS[self.tab] == FACTS or not row.vm.state.active:
+            return self._facts(row, width, height)
+        ink = self.ink if self._age_s() is None and not row.stalled else greyed(self.ink)
+        if self.shows_graphs:
+            return self.stack(vm_sections(row), row.ref, ink, width, height)
+        return self._panes(row, ink, width, height)
+
+    def _facts(self, row: VMView, width: int, height: int) -> list[Line]:
+        known = facts(row, self._connection, self.ink, self._clock)
         if not self._whole:
-            return self._overview(self._row, width, height)
-        upper = self._needed(self._row, width)
-        if height < upper + LOG_LEAST:
-            return self._overview(self._row, width, height)
+            return fact_columns(known, self.ink, width, height)
+        lines = fact_lines(known, self.ink, width, whole=True)
+        if height < len(lines) + LOG_LEAST:
+            return lines
         rule: Line = [
             Segment("── ", self.ink.line),
             Segment("log", self.ink.quiet),
             Segment(" " + "─" * max(0, width - 7), self.ink.line),
         ]
-        lines = [*self._overview(self._row, width, upper), [], rule]
-        return [*lines, *self._log_lines(width, height - len(lines))]
+        lines += [[], rule]
+        return [*lines, *self._log.lines(self.ink, width, height - len(lines))]
 
-    def _needed(self, row: VMView, width: int) -> int:
-        """The lines that all facts take on the whole screen."""
+    def _panes(self, row: VMView, ink: Ink, width: int, height: int) -> list[Line]:
+        sections = vm_sections(row)
+        room = width
+        beside = width >= len(sections) * (FACT_COLUMN + PANE_GAP) + FACT_COLUMN
+        if beside:
+            room -= FACT_COLUMN + PANE_GAP
+        lines_for_panes = height - (height < LOW_LINES)
+        columns = max(1, min(len(sections), (room + PANE_GAP) // (PANE_LEAST + PANE_GAP)))
+        past = self.past(row.ref, pane_span_s(room // columns - PANE_GAP))
+        lines = self._plots.side_by_side(sections, past, ink, room, lines_for_panes)
+        if height >= LOW_LINES and not beside:
+            return lines
         known = facts(row, self._connection, self.ink, self._clock)
-        return max(GRAPH_LIMIT + 4, len(self._fact_lines(known, width - _graph_width(width) - GAP)))
-
-    def _log_lines(self, width: int, height: int) -> list[Line]:
-        if self._log is None:
-            return [[Segment("Reading …", self.ink.quiet)]]
-        if not self._log:
-            return [[Segment(self._log_note or "The log is empty.", self.ink.quiet)]]
-        if self._wrapped is None or self._wrapped[0] != width:
-            # An empty line has no pieces, and is a line all the same.
-            pieces = [p for line in self._log for p in (chop_cells(line, width) or [""])]
-            self._wrapped = (width, pieces)
-        wrapped = self._wrapped[1]
-        self._back = max(0, min(self._back, len(wrapped) - height))
-        end = len(wrapped) - self._back
-        return [[Segment(line, self.ink.text)] for line in wrapped[max(0, end - height) : end]]
-
-    def _overview(self, row: VMView, width: int, height: int) -> list[Line]:
-        known = facts(row, self._connection, self.ink, self._clock)
-        graph_width = _graph_width(width)
-        graph = self._graph(row, graph_width, height)
-        room = width - graph_width - GAP
-        least = FACT if height > 4 else FACT_LOW
-        columns = 1 if self._whole else max(1, min(3, (room + GAP) // (least + GAP)))
-        fact_width = (room - GAP * (columns - 1)) // columns
-        listed = self._fact_lines(known, fact_width)
-        each = height if self._whole else min(height, -(-len(listed) // columns))
-        lines: list[Line] = []
-        for y in range(height):
-            line = [*graph[y], Segment(" " * (graph_width + GAP - length(graph[y])))]
-            for column in range(columns):
-                index = column * each + y
-                part = listed[index] if y < each and index < len(listed) else []
-                line += [*part, Segment(" " * (fact_width + GAP - length(part)))]
-            lines.append(line)
+        if height < LOW_LINES:
+            lines += fact_columns(known, self.ink, width, 1)
+        else:
+            told = fact_lines(known, self.ink, FACT_COLUMN, whole=True)
+            for line, fact in zip(lines, told, strict=False):
+                line.extend(fact)
         return lines
-
-    def _fact_lines(self, known: Sequence[Fact], width: int) -> list[Line]:
-        lines: list[Line] = []
-        room = max(4, width - LABEL)
-        for fact in known:
-            text = f"{fact.text}  {fact.path}".strip()
-            pieces = textwrap.wrap(text, room) or [""]
-            if not self._whole:
-                path = fit_end(fact.path, room - cell_len(fact.text) - 2)
-                pieces = [f"{fact.text}  {path}".rstrip()]
-            for index, piece in enumerate(pieces):
-                label = fact.label if not index else ""
-                text = fit(piece, min(room, cell_len(piece)))
-                lines.append(
-                    [Segment(fit(label, LABEL), self.ink.quiet), Segment(text, fact.style)]
-                )
-        return lines
-
-    def _graph(self, row: VMView, width: int, height: int) -> list[Line]:
-        """CPU history, and with room the memory that the host holds for it."""
-        ink = self.ink
-        moving = row.vm.state in MOVING
-        cpu = BY_ID["cpu"].of(row)
-        of = f" % of {row.vm.vcpus} vCPU{'s' * (row.vm.vcpus > 1)}" if cpu is not None else ""
-        head: Line = [
-            Segment("CPU  ", ink.quiet),
-            Segment(percent(cpu), ink.strong),
-            Segment(of, ink.quiet),
-        ]
-        below = self._held(row, width) if height >= ROOMY_LINES and moving else []
-        end_s = row.sampled_at_s or 0.0
-        history = (
-            self._history.window(row.ref, "cpu", end_s=end_s, span_s=2.0 * width, columns=2 * width)
-            if row.vm.state.active
-            else []
-        )
-        colour = ink.quiet if row.stalled else ink.cpu
-        rows = min(GRAPH_LIMIT, height - 1 - len(below))
-        drawn = braille(history, width, rows) if history else []
-        lines: list[Line] = [head, *([Segment(text, colour)] for text in drawn), *below]
-        return lines + [[] for _ in range(height - len(lines))]
-
-    def _held(self, row: VMView, width: int) -> list[Line]:
-        rss, given = row.memory_rss_bytes, row.memory_actual_bytes
-        if rss is None or not given:
-            return []
-        head: Line = [
-            Segment("Memory  ", self.ink.quiet),
-            Segment(size(rss), self.ink.strong),
-            Segment(f" of {size(given)} on the host", self.ink.quiet),
-        ]
-        colour = "faint" if row.stalled else "memory"
-        return [[], head, meter(rss / given, width, self.ink, colour)]
-
-
-def _graph_width(width: int) -> int:
-    return max(20, min(64, width * 3 // 10))

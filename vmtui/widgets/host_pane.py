@@ -1,55 +1,140 @@
-"""The hosts: one line each, or with room and a single host its graphs."""
+"""The hosts: one line each, or with room and a single host its panes."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
 
 from vmtui.history import History
-from vmtui.model import Accel, Host, State
-from vmtui.units import percent, plain, size
+from vmtui.model import Accel, Host
+from vmtui.units import plain, size
 from vmtui.views import ConnectionStatus, ConnectionView, FleetView
-from vmtui.widgets.clock import Clock
-from vmtui.widgets.graph import braille, meter
+from vmtui.widgets.ages import greyed, host_stale_s
+from vmtui.widgets.clock import Clock, short_duration
+from vmtui.widgets.explanation import Explanation
+from vmtui.widgets.host_row import compact
+from vmtui.widgets.host_sections import host_explanations, host_sections
 from vmtui.widgets.lines import Line, Panel, fit, length
+from vmtui.widgets.plots import PANE_GAP, Plots, pane_span_s
 from vmtui.widgets.states import CONNECTIONS, accel_badge, connection_note
+from vmtui.widgets.timeline import Past
 
-ROOMY_FROM_HEIGHT = 36
-"""Lines of the terminal from which a single host gets graphs."""
+ROOMY = ((50, 8), (36, 6))
+"""From how many lines of the terminal a single host gets panes, and how many lines of them."""
 
-ROOMY_LINES = 4
-BAR = 12
+ROOMY_LINES = 6
 
 
 def host_lines(view: FleetView, terminal_height: int) -> int:
     """How many lines inside the border the hosts get: fixed, whatever the connections do."""
     count = len(view.connections)
     if count == 1:
-        return ROOMY_LINES if terminal_height >= ROOMY_FROM_HEIGHT else 1
+        return next((lines for least, lines in ROOMY if terminal_height >= least), 1)
     return min(count, max(1, terminal_height // 8))
 
 
 class HostPane(Panel):
-    """CPU and memory of every host, or why it is not connected."""
+    """What every host does, or why it is not connected. Enter opens one in full."""
+
+    can_focus = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "open the host", show=False),
+        Binding("down,j", "move(1)", "next host", show=False),
+        Binding("up,k", "move(-1)", "previous host", show=False),
+    ]
+
+    class Opened(Message):
+        """A host is to be shown in full."""
+
+        def __init__(self, uri: str) -> None:
+            super().__init__()
+            self.uri = uri
 
     def __init__(self, clock: Clock, history: History, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
         self._clock = clock
         self._history = history
+        self._plots = Plots()
         self._view: FleetView | None = None
+        self._said: tuple[str, ...] = ()
+        self._cursor = 0
 
     def show(self, view: FleetView) -> None:
         """Take over `view`."""
+        before = self._connections
         self._view = view
+        # One that did not change is the same object.
+        if [*map(id, before)] != [*map(id, view.connections)]:
+            self.redraw()
+
+    def tick(self) -> None:
+        """A second has passed: draw again if that changes a word."""
+        if self._notes() != self._said:
+            self.redraw()
+
+    def _notes(self) -> tuple[str, ...]:
+        return tuple(map(self._note, self._connections))
+
+    def redraw(self) -> None:
+        """Draw, and remember what was said of the time."""
+        self._said = self._notes()
+        super().redraw()
+
+    @property
+    def _connections(self) -> tuple[ConnectionView, ...]:
+        return self._view.connections if self._view else ()
+
+    @property
+    def current(self) -> ConnectionView | None:
+        """The host that Enter opens."""
+        connections = self._connections
+        return connections[min(self._cursor, len(connections) - 1)] if connections else None
+
+    def explanations(self) -> Sequence[Explanation]:
+        """What its figures are."""
+        return host_explanations(self.current) if self.current else ()
+
+    # -- keys and mouse ------------------------------------------------------------------------
+
+    def action_open(self) -> None:
+        """Enter."""
+        if self.current is not None:
+            self.post_message(self.Opened(self.current.uri))
+
+    def action_move(self, step: int) -> None:
+        """To another host."""
+        self._cursor = max(0, min(len(self._connections) - 1, self._cursor + step))
+        self.redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose a host; a double click opens it."""
+        if len(self._connections) > 1 and 0 < event.y <= len(self._connections):
+            self._cursor = event.y - 1
+            self.redraw()
+        if event.chain == 2:
+            self.action_open()
+
+    def on_focus(self) -> None:
+        """Show that keys go here."""
+        self.focused_border = True
+        self.redraw()
+
+    def on_blur(self) -> None:
+        """Show that they no longer do."""
+        self.focused_border = False
         self.redraw()
 
     # -- border ------------------------------------------------------------------------------
 
     def title(self) -> Line:
         """The host, or how many there are."""
-        connections = self._view.connections if self._view else ()
+        connections = self._connections
         if len(connections) == 1:
             host = connections[0].host
             return (
@@ -64,17 +149,17 @@ class HostPane(Panel):
         ]
 
     def corner(self) -> Line:
-        """Why the acceleration is not what one hopes for."""
-        connections = self._view.connections if self._view else ()
-        host = connections[0].host if len(connections) == 1 else None
-        if host is None or host.accel is Accel.KVM or not host.accel_reason:
+        """How old the figures are, else why the acceleration is not what one hopes for."""
+        if len(self._connections) != 1:
             return []
-        reason = plain(host.accel_reason)
-        return [
-            Segment(
-                fit(reason, min(length([Segment(reason)]), self.size.width // 2)), self.ink.warn
-            )
-        ]
+        host = self._connections[0].host
+        reason = self._note(self._connections[0])
+        if not reason and host is not None and host.accel is not Accel.KVM:
+            reason = plain(host.accel_reason)
+        if not reason:
+            return []
+        room = min(length([Segment(reason)]), self.size.width // 2)
+        return [Segment(fit(reason, room), self.ink.warn)]
 
     def _host_name(self, host: Host) -> Line:
         ink = self.ink
@@ -85,24 +170,34 @@ class HostPane(Panel):
             Segment(badge, style),
         ]
 
+    def _note(self, connection: ConnectionView) -> str:
+        """How old the figures of a host are, or when it is tried again."""
+        if connection.status is not ConnectionStatus.UP:
+            return connection_note(connection, self._clock.monotonic_s())
+        age_s = self._age_s(connection)
+        return "" if age_s is None else f"{short_duration(age_s)} ago"
+
+    def _age_s(self, connection: ConnectionView) -> float | None:
+        return host_stale_s(connection, self._clock.monotonic_s())
+
     # -- body --------------------------------------------------------------------------------
 
     def body(self, width: int, height: int) -> Sequence[Line]:
         """Lines for all connections."""
-        if self._view is None:
-            return []
-        connections = self._view.connections
+        connections = self._connections
         if len(connections) == 1:
             only = connections[0]
             if only.host is None or only.status is not ConnectionStatus.UP:
                 return self._not_up(only)
             if height >= ROOMY_LINES:
-                return self._roomy(only, only.host, width)
+                return self._panes(only, width, height)
             return [self._compact(only, width)]
-        lines = [self._row(connection, width) for connection in connections]
+        first = max(0, min(self._cursor - height + 2, len(connections) - height))
+        lines = [self._row(i, connection, width) for i, connection in enumerate(connections)]
         if len(lines) > height:
             more = len(lines) - height + 1
-            lines = [*lines[: height - 1], [Segment(f"… and {more} more", self.ink.quiet)]]
+            shown = lines[first : first + height - 1] if height > 1 else lines[first : first + 1]
+            lines = [*shown, [Segment(f"… and {more} more", self.ink.quiet)]][:height]
         return lines
 
     def _not_up(self, connection: ConnectionView) -> list[Line]:
@@ -121,123 +216,39 @@ class HostPane(Panel):
             lines.append([Segment(plain(problem.hint), self.ink.text)])
         return lines
 
-    def _row(self, connection: ConnectionView, width: int) -> Line:
-        label_width = min(28, max(10, width // 5))
+    def _row(self, index: int, connection: ConnectionView, width: int) -> Line:
+        ink = self.ink
+        pointer = "▸" if self.has_focus and index == self._cursor else " "
         host = connection.host
         if host is None or connection.status is not ConnectionStatus.UP:
-            return self._not_up(connection)[0]
-        badge, style = accel_badge(host.accel, self.ink)
+            return [Segment(pointer, ink.accent), *self._not_up(connection)[0]]
+        longest = max(cell_len(plain(c.label)) for c in self._connections)
+        label_width = min(28, longest, max(10, width // 5))
+        badge, style = accel_badge(host.accel, ink)
         symbol, colour = CONNECTIONS[connection.status]
         head = [
-            Segment(f"{symbol} ", getattr(self.ink, colour)),
-            Segment(fit(plain(connection.label), label_width), self.ink.accent),
+            Segment(pointer, ink.accent),
+            Segment(f"{symbol} ", getattr(ink, colour)),
+            Segment(fit(plain(connection.label), label_width), ink.accent),
             Segment(" "),
         ]
-        tail = [Segment(" "), Segment(badge, style)]
+        note = self._note(connection)
+        tail = [Segment(" "), Segment(note or badge, ink.warn if note else style)]
         return [*head, *self._compact(connection, width - length(head) - length(tail)), *tail]
 
     def _compact(self, connection: ConnectionView, width: int) -> Line:
-        ink = self.ink
-        rates = connection.host_rates
-        cpu = rates.cpu_percent if rates else None
-        used, total = connection.memory_used_bytes, connection.memory_total_bytes
-        share = used / total if used is not None and total else None
-        bar = max(5, min(24, (width - 46) // 3))
-        left = [
-            Segment("CPU ", ink.quiet),
-            *meter(0 if cpu is None else cpu / 100, bar, ink, "cpu"),
-            Segment(fit(percent(cpu), 6, right=True), ink.strong),
-            Segment(" % ", ink.quiet),
-        ]
-        right = [
-            Segment("Memory " if width > 56 else "Mem ", ink.quiet),
-            *meter(share or 0, bar, ink, "memory"),
-            Segment(fit(size(used), 11, right=True), ink.strong),
-            Segment(f" of {size(total):<8}", ink.quiet),
-        ]
-        graph = max(0, width - length(left) - length(right) - 3)
-        history = braille(self._past(connection, "cpu", graph), graph, 1)[0] if graph > 3 else ""
-        return [*left, Segment(history, ink.cpu), Segment("   "), *right]
+        ink = self.ink if self._age_s(connection) is None else greyed(self.ink)
+        return compact(connection, self._past(connection, pane_span_s(width // 4)), ink, width)
 
-    def _past(self, connection: ConnectionView, figure: str, cells: int) -> list[float | None]:
+    def _panes(self, connection: ConnectionView, width: int, height: int) -> list[Line]:
+        ink = self.ink if self._age_s(connection) is None else greyed(self.ink)
+        sections = host_sections(connection)
+        past = self._past(connection, pane_span_s(width // 4 - PANE_GAP))
+        return self._plots.side_by_side(sections, past, ink, width, height)
+
+    def _past(self, connection: ConnectionView, span_s: float) -> Past:
         rates = connection.host_rates
         end_s = rates.at_s if rates else 0.0
-        return self._history.window(
-            connection.uri, figure, end_s=end_s, span_s=2.0 * cells, columns=2 * cells
-        )
-
-    def _roomy(self, connection: ConnectionView, host: Host, width: int) -> list[Line]:
-        third = (width - 6) // 3
-        blocks = (
-            self._cpu_block(connection, third),
-            self._memory_block(connection, third),
-            self._promise_block(connection, host, width - 6 - 2 * third),
-        )
-        lines: list[Line] = []
-        for parts in zip(*blocks, strict=True):
-            line: Line = []
-            for part, cells in zip(parts, (third + 3, third + 3, width), strict=True):
-                line += [*part, Segment(" " * max(0, cells - length(part)))]
-            lines.append(line)
-        return lines
-
-    def _cpu_block(self, connection: ConnectionView, width: int) -> list[Line]:
-        rates = connection.host_rates
-        cpu = rates.cpu_percent if rates else None
-        head = [
-            Segment("CPU  ", self.ink.quiet),
-            Segment(percent(cpu), self.ink.strong),
-            Segment(" %", self.ink.quiet),
-        ]
-        graph = braille(self._past(connection, "cpu", width), width, ROOMY_LINES - 1)
-        return [head, *([Segment(row, self.ink.cpu)] for row in graph)]
-
-    def _memory_block(self, connection: ConnectionView, width: int) -> list[Line]:
-        ink = self.ink
-        used, total = connection.memory_used_bytes, connection.memory_total_bytes
-        head = [
-            Segment("Memory  ", ink.quiet),
-            Segment(size(used), ink.strong),
-            Segment(f" of {size(total)}", ink.quiet),
-        ]
-        if used is not None and total is not None and width >= 44:
-            head += [Segment("   available ", ink.quiet), Segment(size(total - used), ink.text)]
-        graph = braille(self._past(connection, "memory", width), width, ROOMY_LINES - 1)
-        return [head, *([Segment(row, ink.memory)] for row in graph)]
-
-    def _promise_block(self, connection: ConnectionView, host: Host, width: int) -> list[Line]:
-        active = [row.vm for row in connection.vms if row.vm.state.active]
-        vcpus = sum(vm.vcpus for vm in active)
-        memory_bytes = sum(vm.memory_bytes for vm in active)
-        running = sum(vm.state is State.RUNNING for vm in active)
-        memory_share = memory_bytes / max(1, host.memory_bytes)
-        return [
-            [
-                Segment("VMs     ", self.ink.quiet),
-                Segment(str(len(connection.vms)), self.ink.strong),
-                Segment(f"  {running} running", self.ink.good if running else self.ink.quiet),
-            ],
-            self._promised("vCPUs", str(vcpus), vcpus / max(1, host.cpus), width),
-            self._promised("memory", size(memory_bytes), memory_share, width),
-            [Segment(_others(connection, width), self.ink.quiet)],
-        ]
-
-    def _promised(self, what: str, amount: str, ratio: float, width: int) -> Line:
-        line = [
-            Segment(f"{what:<8}", self.ink.quiet),
-            Segment(fit(amount, 10, right=True), self.ink.text),
-            Segment(" promised  ", self.ink.quiet),
-            Segment(f"×{ratio:.2f}", self.ink.warn if ratio > 1 else self.ink.text),
-        ]
-        return line if length(line) <= width else line[:2]
-
-
-def _others(connection: ConnectionView, room: int) -> str:
-    """How many VMs are not running but what, as far as there is room."""
-    numbers = Counter(row.vm.state for row in connection.vms)
-    text = ""
-    for state in State:
-        more = f"{' · ' if text else ''}{numbers[state]} {state.value}"
-        if state is not State.RUNNING and numbers[state] and len(text) + len(more) <= room:
-            text += more
-    return text
+        if self._age_s(connection) is not None:
+            end_s = self._clock.monotonic_s()
+        return Past(self._history, connection.uri, end_s, span_s)

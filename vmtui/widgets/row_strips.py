@@ -10,50 +10,60 @@ from rich.style import Style
 from textual.strip import Strip
 
 from vmtui.theming import Ink
-from vmtui.widgets.clock import Clock
 from vmtui.widgets.columns import GAP, Cell, Column
 from vmtui.widgets.lines import Line, fit
 from vmtui.widgets.rows import Rows
+from vmtui.widgets.states import ALARM
 
-GUTTER = 3
-"""Cells before the first column: cursor, mark, blank."""
+GUTTER = 4
+"""Cells before the first column: cursor, mark, alarm, blank."""
 
 Columns = Sequence[tuple[Column, int]]
 
 
 def header_strip(columns: Columns, rows: Rows, ink: Ink, width: int) -> Strip:
     """The titles, with an arrow at the column that rows are sorted by."""
-    line: Line = [Segment(" " * GUTTER)]
+    line: Line = []
+    before = GUTTER
     for column, cells in columns:
-        title, style = column.title, ink.quiet
-        if column is rows.column:
-            arrow = "▼" if rows.descending else "▲"
-            title, style = f"{title} {arrow}".strip(), ink.accent
-        line += [Segment(fit(title, cells, right=column.right), style), Segment(" " * GAP)]
+        arrow = "" if column is not rows.column else "▼" if rows.descending else "▲"
+        style = ink.accent if arrow else ink.quiet
+        if column.right:
+            # The arrow stands in the gap: a title needs no room for it.
+            title = fit(f"{arrow}{column.title}", cells + 1, right=True)
+            line += [Segment(" " * (before - 1)), Segment(title, style)]
+        else:
+            title = fit(f"{column.title} {arrow}".rstrip(), cells)
+            line += [Segment(" " * before), Segment(title, style)]
+        before = GAP
     return Strip(line).adjust_cell_length(width).apply_style(ink.base)
 
 
-def row_strip(
-    columns: Columns, rows: Rows, index: int, *, ink: Ink, clock: Clock, width: int
-) -> Strip:
-    """The row at `index`."""
-    row = rows.shown[index]
-    here = index == rows.index
-    cell = Cell(row, rows.label(row), ink, clock)
+def row_strip(columns: Columns, cell: Cell, *, here: bool, marked: bool, width: int) -> Strip:
+    """One row; `here`: the cursor is on it."""
+    ink = cell.ink
     line: Line = [
         Segment("▸" if here else " ", ink.accent),
-        Segment("✓" if row.ref in rows.marks else " ", ink.warn),
-        Segment(" "),
+        Segment("✓" if marked else " ", ink.warn),
+        Segment(ALARM if cell.alarmed else " ", ink.bad),
     ]
+    gap = _BLANK
     for column, cells in columns:
-        line += [*column.draw(cell, cells), Segment(" " * GAP)]
+        line.append(gap)
+        line += column.draw(cell, cells)
+        gap = _GAP
+    line.append(_BLANK)  # exactly the width, as a rule: no strip is made twice
     ground = ink.cursor if here else ink.base
     if ground.reverse:
         # A terminal's own colours, reversed, would become grounds of all kinds.
         line = [Segment(segment.text) for segment in line]
-    elif row.stalled:
+    elif cell.row.stalled:
         line = [Segment(segment.text, _greyed(segment.style, ink)) for segment in line]
     return Strip(line).adjust_cell_length(width).apply_style(ground)
+
+
+_BLANK = Segment(" ")
+_GAP = Segment(" " * GAP)
 
 
 def _greyed(style: Style | None, ink: Ink) -> Style | None:

@@ -7,7 +7,7 @@ from rich.style import Style
 from vmtui.model import Accel, State
 from vmtui.theming import Ink
 from vmtui.units import plain
-from vmtui.views import ConnectionStatus, ConnectionView, TaskStatus, VMView
+from vmtui.views import Breach, ConnectionStatus, ConnectionView, TaskStatus, VMView
 from vmtui.widgets.clock import short_duration
 
 # symbol and the name of the ink
@@ -28,12 +28,20 @@ CONNECTIONS: dict[ConnectionStatus, tuple[str, str]] = {
     ConnectionStatus.DOWN: ("○", "bad"),
 }
 
+ALARM = "▲"
+"""Too much of something; always in the ink `bad`."""
+
 TASKS: dict[TaskStatus, tuple[str, str]] = {
     TaskStatus.RUNNING: ("◌", "note"),
     TaskStatus.DONE: ("✓", "good"),
     TaskStatus.FAILED: ("✗", "bad"),
     TaskStatus.CANCELLED: ("–", "quiet"),
 }
+
+
+def alarms(row: VMView) -> tuple[Breach, ...]:
+    """What is too high in a VM; figures of one that does not answer raise no alarm."""
+    return () if row.stalled else row.breaches
 
 
 def vm_state(row: VMView, ink: Ink, monotonic_s: float) -> tuple[str, Style]:

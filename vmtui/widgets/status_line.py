@@ -1,11 +1,10 @@
-"""The line under the table: the filter, what is marked, or the one thing that one should know."""
+"""The line under the table: the filter, or what one should know; marks, and sets of columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events, on
 from textual.app import ComposeResult
@@ -14,24 +13,13 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Input
 
-from vmtui.widgets.lines import Line, Lines, fit, spread
+from vmtui.column_sets import ColumnSet
+from vmtui.units import plain
+from vmtui.widgets.explanation import breach_text
+from vmtui.widgets.lines import Line, Lines
 from vmtui.widgets.rows import Rows
-
-MARKS_WIDTH = 22
-"""Cells at the right that a notice leaves to the marks."""
-
-
-class _Words(Lines):
-    """The text part."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.left: Line = []
-        self.right: Line = []
-
-    def paint(self) -> Sequence[Line]:
-        """Left and right."""
-        return [spread(self.left, self.right, self.size.width)]
+from vmtui.widgets.states import ALARM, alarms
+from vmtui.widgets.status_words import StatusWords, Told
 
 
 class FilterInput(Input):
@@ -62,8 +50,8 @@ class StatusLine(Horizontal):
     StatusLine { height: 1; background: $background; }
     StatusLine > FilterInput { width: 1fr; height: 1; border: none; padding: 0;
         background: $background; }
-    StatusLine.typing > _Words { width: 26; }
-    StatusLine > #slash { display: none; width: 5; }
+    StatusLine.typing > StatusWords { width: 26; }
+    StatusLine > #slash { display: none; width: 4; }
     StatusLine.typing > #slash { display: block; }
     """
 
@@ -74,9 +62,9 @@ class StatusLine(Horizontal):
             super().__init__()
             self.text = text
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002
+    def __init__(self, keys: Mapping[ColumnSet, str], *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._words = _Words()
+        self._words = StatusWords(keys)
         self._slash = _Slash(id="slash")
         self._input = FilterInput(select_on_focus=False, compact=True)
         self._input.display = False
@@ -123,18 +111,9 @@ class StatusLine(Horizontal):
         event.stop()
         self.post_message(self.Filtered(event.value))
 
-    def show(self, rows: Rows) -> None:
-        """Tell about filter and marks, or the notice."""
+    def show(self, rows: Rows, active: ColumnSet, now_s: float) -> None:
+        """Tell about the filter, what is wrong with the VM under the cursor, or the notice."""
         ink = self._words.ink
-        left: Line = []
-        if rows.filter_text and not self.typing:
-            left = [
-                Segment("   filter ", ink.quiet),
-                Segment(rows.filter_text.strip(), ink.accent),
-                Segment("  Esc clears", ink.quiet),
-            ]
-        elif self.notice and not self.typing:
-            left = [Segment("   ! ", ink.warn), *self._noticed()]
         right: Line = []
         if rows.filter_text:
             right.append(Segment(f"{len(rows.shown)} of {len(rows.all)} ", ink.quiet))
@@ -142,15 +121,22 @@ class StatusLine(Horizontal):
             hidden = len(rows.hidden_marks)
             note = f" ({hidden} hidden)" if hidden else ""
             right.append(Segment(f" ✓ {len(rows.marks)} marked{note} ", ink.warn))
-        self._words.left, self._words.right = left, right
-        self._words.redraw()
+        self._words.show(Told() if self.typing else self._told(rows, now_s), right, active)
 
-    def _noticed(self) -> Line:
-        ink = self._words.ink
-        hint = f" – {self.notice_key} for details" if self.notice_key else ""
-        room = max(0, self.size.width - len(hint) - MARKS_WIDTH)
-        text = fit(self.notice, min(room, cell_len(self.notice)))
-        return [Segment(text, ink.warn), Segment(hint, ink.quiet)]
+    def _told(self, rows: Rows, now_s: float) -> Told:
+        if rows.filter_text:
+            return Told("    filter ", rows.filter_text.strip(), "  Esc clears", "accent")
+        row = rows.current
+        if row is not None and row.stalled:
+            return Told(f"  {ALARM} ", f"stalled: {plain(row.stalled)}", ink="bad", head_ink="bad")
+        breaches = alarms(row) if row else ()
+        if breaches:
+            text = " · ".join(breach_text(breach, now_s) for breach in breaches)
+            return Told(f"  {ALARM} ", text, ink="bad", head_ink="bad")
+        if self.notice:
+            hint = f" – {self.notice_key} for details" if self.notice_key else ""
+            return Told("  ! ", self.notice, hint, head_ink="warn")
+        return Told()
 
 
 class _Slash(Lines):
@@ -158,4 +144,4 @@ class _Slash(Lines):
 
     def paint(self) -> Sequence[Line]:
         """A slash."""
-        return [[Segment("   / ", self.ink.accent)]]
+        return [[Segment("  / ", self.ink.accent)]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.segment import Segment
 from rich.style import Style
@@ -14,9 +15,25 @@ from vmtui.units import plain
 from vmtui.views import ConnectionStatus, ConnectionView, FleetView, TaskStatus
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.lines import Line, Lines, length
-from vmtui.widgets.states import CONNECTIONS, connection_note
+from vmtui.widgets.states import ALARM, CONNECTIONS, alarms, connection_note
 
 SECONDS_FROM_WIDTH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Tally:
+    """What is counted of one connection."""
+
+    connection: ConnectionView
+    running: int
+    alarms: int
+
+    @classmethod
+    def of(cls, connection: ConnectionView) -> _Tally:
+        """Count."""
+        rows = connection.vms
+        running = sum(row.vm.state is State.RUNNING for row in rows)
+        return cls(connection, running, sum(len(alarms(row)) for row in rows))
 
 
 class TopBar(Lines):
@@ -29,10 +46,18 @@ class TopBar(Lines):
         super().__init__(id=id)
         self._clock = clock
         self._view: FleetView | None = None
+        self._tallies: dict[str, _Tally] = {}
 
     def show(self, view: FleetView) -> None:
         """Take over `view`."""
         self._view = view
+        before = self._tallies
+        self._tallies = {
+            connection.uri: known
+            if (known := before.get(connection.uri)) and known.connection is connection
+            else _Tally.of(connection)
+            for connection in view.connections
+        }
         self.redraw()
 
     def ground(self) -> Style:
@@ -94,18 +119,24 @@ class TopBar(Lines):
     def _right(self, width: int) -> Line:
         assert self._view is not None
         ink = self.ink
-        rows = self._view.vms
-        running = sum(row.vm.state is State.RUNNING for row in rows)
+        count = sum(len(connection.vms) for connection in self._view.connections)
+        running = sum(tally.running for tally in self._tallies.values())
+        alarmed = sum(tally.alarms for tally in self._tallies.values())
         tasks = sum(task.status is TaskStatus.RUNNING for task in self._view.tasks)
         parts: list[Line] = []
-        if any(c.read_only for c in self._view.connections):
+        if any(c.read_only and not c.recorded for c in self._view.connections):
             parts.append([Segment("read-only", ink.warn)])
         if tasks:
             parts.append([Segment(f"{tasks} task{'s' * (tasks > 1)}", ink.note)])
-        parts.append([Segment(f"{len(rows)} VM{'s' * (len(rows) != 1)}", ink.text)])
+        parts.append([Segment(f"{count} VM{'s' * (count != 1)}", ink.text)])
         parts.append([Segment(f"{running} running", ink.good if running else ink.quiet)])
+        if alarmed:
+            parts.append([Segment(f"{ALARM} {alarmed} alarm{'s' * (alarmed > 1)}", ink.bad)])
         line: Line = []
         for part in parts:
             line += [*([Segment(" · ", ink.quiet)] if line else []), *part]
+        note = self._clock.note()
+        if note:
+            return [*line, Segment(f"   {note} ", ink.note)]
         time_format = "%H:%M:%S" if width >= SECONDS_FROM_WIDTH else "%H:%M"
         return [*line, Segment(f"   {self._clock.local().strftime(time_format)} ", ink.quiet)]

@@ -12,11 +12,17 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
+from vmtui.column_sets import ColumnSet
+from vmtui.config import Columns
 from vmtui.theming import ink_of
 from vmtui.views import FleetView, VMRef, VMView
 from vmtui.widgets.clock import Clock
-from vmtui.widgets.columns import GAP, SUMMARY, Column, laid_out
-from vmtui.widgets.row_strips import GUTTER, empty_strip, header_strip, row_strip
+from vmtui.widgets.column_choice import ColumnChoice
+from vmtui.widgets.column_explanations import explained
+from vmtui.widgets.columns import GAP, Column, Past, laid_out
+from vmtui.widgets.drawn_rows import DrawnRows, Layout
+from vmtui.widgets.explanation import Explanation
+from vmtui.widgets.row_strips import GUTTER, empty_strip, header_strip
 from vmtui.widgets.rows import Rows
 
 
@@ -52,34 +58,55 @@ class VMTable(ScrollView, can_focus=True):
         """Enter, or a double click, on the VM under the cursor."""
 
     class Arranged(Message):
-        """Marks, filter or the number of rows changed."""
+        """Marks, filter, order or columns changed."""
 
-    def __init__(self, clock: Clock, *, id: str | None = None) -> None:  # noqa: A002
+    class Scrolled(Message):
+        """Other rows are in view."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        columns: Columns,
+        past: Past,
+        *,
+        id: str | None = None,  # noqa: A002
+    ) -> None:
         super().__init__(id=id)
         self.clock = clock
-        self.rows = Rows(SUMMARY)
+        self.choice = ColumnChoice(columns)
         self.empty: Sequence[tuple[str, str]] = ()  # lines and the names of their inks
         self.capture: Callable[[events.Key], bool] = lambda _: False
+        self.rows = Rows(self.choice.order[0])
         self._columns: list[tuple[Column, int]] = []
-        self._strips: dict[int, Strip] = {}
+        self._drawn = DrawnRows(self.rows, clock, past)
         self._header = Strip([])
-        self._several = False
+        self._view: FleetView | None = None
         self._width = 0  # that everything is laid out for: a scroll bar takes a cell
 
     # -- what it shows -----------------------------------------------------------------------
 
     def show(self, view: FleetView) -> None:
         """Take over the rows of `view`."""
-        before = self.rows.pointed
+        before, self._view = self._view, view
+        if before and [*map(id, before.connections)] == [*map(id, view.connections)]:
+            self.refresh_lines_that_changed()
+            return
+        pointed = self.rows.pointed
         labels = {connection.uri: connection.label for connection in view.connections}
         several = len(view.connections) > 1
-        self.rows.take(view.vms, labels, ink_of(self.app), self.clock)
-        if several != self._several or not self._columns:
-            self._several = several
+        self.rows.take(view.vms, labels)
+        if several != self.choice.several or not self._columns:
+            self.choice.several = several
             self._lay_out()
-        self._rearranged()
-        if self.rows.pointed != before:
+        self._set_virtual_size()
+        self.refresh_lines_that_changed()
+        if self.rows.pointed != pointed:
             self.post_message(self.Pointed())
+
+    def use(self, column_set: ColumnSet) -> None:
+        """Show another set of columns."""
+        self.choice.set = column_set
+        self._sort()
 
     def point_at(self, ref: VMRef) -> None:
         """Move the cursor to a VM, as soon as there is one of that reference."""
@@ -94,17 +121,27 @@ class VMTable(ScrollView, can_focus=True):
 
     def sort(self, column: Column, *, descending: bool) -> None:
         """Order by a column."""
+        self.choice.want(column, descending=descending)
+        self._sort()
+
+    def step_sort(self, step: int) -> None:
+        """Order by the column of the set that is `step` to the right."""
+        self.choice.step(step)
+        self._sort()
+
+    def _sort(self) -> None:
+        column, descending = self.choice.order
         self.rows.sort(column, descending=descending)
         self._lay_out()
         self._rearranged()
         self._moved()
 
-    def step_sort(self, step: int) -> None:
-        """Order by the shown column that is `step` to the right."""
-        shown = [column for column, _ in self._columns]
-        at = shown.index(self.rows.column) if self.rows.column in shown else 0
-        column = shown[(at + step) % len(shown)]
-        self.sort(column, descending=column.descending)
+    def to_next_alarm(self) -> bool:
+        """Move the cursor to the next row with an alarm; False: there is none."""
+        place = self.rows.next_alarm()
+        if place is not None:
+            self.action_cursor_to(place)
+        return place is not None
 
     def toggle_mark(self) -> None:
         """Mark or unmark the VM under the cursor, and go to the next."""
@@ -140,17 +177,17 @@ class VMTable(ScrollView, can_focus=True):
 
     def _repaint(self) -> None:
         self._lay_out()
-        self._strips.clear()
+        self._drawn.clear()
         self.refresh()
 
     def _lay_out(self) -> None:
         width = self._width = self.scrollable_content_region.width
-        columns = [c for c in SUMMARY if self._several or c.id != "connection"]
-        self._columns = laid_out(columns, max(10, width - GUTTER - 1))
+        room = max(10, width - GUTTER - 1)
+        self._columns = laid_out(self.choice.columns, room, self.rows.column)
         header = header_strip(self._columns, self.rows, ink_of(self.app), width)
         if header != self._header:
             self._header = header
-            self._strips.clear()
+            self._drawn.clear()
             self.refresh()
 
     def _rearranged(self) -> None:
@@ -162,25 +199,38 @@ class VMTable(ScrollView, can_focus=True):
         size = Size(self.size.width, len(self.rows.shown) + 1)
         if size.height != self.virtual_size.height:
             self.virtual_size = size
-            self._strips.clear()
+            self._drawn.clear()
             self.refresh()
 
     def refresh_lines_that_changed(self) -> None:
-        """Draw the visible rows again and refresh those that differ from what is on the screen."""
+        """Draw again what is drawn from something else now; refresh the lines that differ."""
         if not self.rows.shown:
-            self._strips.clear()
+            self._drawn.clear()
             self.refresh()
             return
-        width, height = self.scrollable_content_region.size
+        width = self.scrollable_content_region.width
         if width != self._width:
             self._lay_out()
         top = self.scroll_offset.y
-        visible = range(top, min(len(self.rows.shown), top + max(0, height - 1)))
-        fresh = {index: self._row_strip(index, width) for index in visible}
-        changed = [i for i in visible if i not in self._strips or self._strips[i] != fresh[i]]
-        self._strips = fresh
+        changed = self._drawn.update(self._in_view(), self._layout)
         if changed:
             self.refresh(*(Region(0, i - top + 1, width, 1) for i in changed))
+
+    def _in_view(self) -> range:
+        top = self.scroll_offset.y
+        height = self.scrollable_content_region.height
+        return range(top, min(len(self.rows.shown), top + max(0, height - 1)))
+
+    @property
+    def in_view(self) -> list[VMRef]:
+        """The VMs whose rows can be seen."""
+        return [self.rows.shown[index].ref for index in self._in_view()]
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Tell that other rows are in view."""
+        super().watch_scroll_y(old_value, new_value)
+        if round(old_value) != round(new_value):
+            self.post_message(self.Scrolled())
 
     def render_line(self, y: int) -> Strip:
         """The header, a row, or a line of the text for an empty table."""
@@ -195,14 +245,11 @@ class VMTable(ScrollView, can_focus=True):
         index = self.scroll_offset.y + y - 1
         if index >= len(self.rows.shown):
             return Strip.blank(width, ink.base)
-        strip = self._strips.get(index)
-        if strip is None or strip.cell_length != width:
-            strip = self._strips[index] = self._row_strip(index, width)
-        return strip
+        return self._drawn.strip(index, self._layout)
 
-    def _row_strip(self, index: int, width: int) -> Strip:
-        ink = ink_of(self.app)
-        return row_strip(self._columns, self.rows, index, ink=ink, clock=self.clock, width=width)
+    @property
+    def _layout(self) -> Layout:
+        return Layout(self._columns, ink_of(self.app), self._width)
 
     def on_key(self, event: events.Key) -> None:
         """Give keys away that are meant for the filter, also those typed ahead of its focus."""
@@ -265,6 +312,10 @@ class VMTable(ScrollView, can_focus=True):
                 self.sort(column, descending=descending)
                 return
             left += cells + GAP
+
+    def explanations(self) -> Sequence[Explanation]:
+        """All columns of the set, the one that rows are sorted by first."""
+        return explained(self.choice.columns, self.rows.column, self.rows.current)
 
     @property
     def current(self) -> VMView | None:
