@@ -10,6 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+GUEST_PERIOD_S = 5
+"""How often guests are told to report their memory, unless somebody chose a period."""
+
 ALL_EXITS = "all"
 """The kind of exits that counts all of them; the other kinds are parts of it."""
 

@@ -19,6 +19,9 @@ from vmtui.counters import (
     VcpuCounters,
 )
 
+LATE_S = 2.5
+"""A guest's report is seen at most this much later than it was due, however short its period."""
+
 
 @dataclass(frozen=True, slots=True)
 class VcpuRates:
@@ -244,9 +247,9 @@ def _guest(
     if last is None and guest.age_s is not None:
         renewed_at_s -= max(0.0, guest.age_s)  # it may have been silent for long
     age_s = now.at_s - renewed_at_s
-    # Half a period of grace for a guest that is late and a clock that counts whole seconds:
-    # figures are given up before two periods have passed.
-    if age_s > 1.5 * guest.period_s:
+    # Grace for a guest that is late, a clock that counts whole seconds, and samples in between:
+    # of a period of 5 s the figures are given up before two have passed.
+    if age_s > guest.period_s + max(guest.period_s / 2, LATE_S):
         return GuestRates(renewed_at_s, age_s, fresh=False)
     used = _used(guest)
     if not renewed and last is not None:

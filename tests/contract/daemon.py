@@ -117,6 +117,12 @@ class PrivateLibvirtd:
         finally:
             connection.close()
 
+    @property
+    def pid(self) -> int:
+        """The daemon's own process."""
+        assert self._daemon is not None
+        return self._daemon.pid
+
     def qemu_pid(self, name: str) -> int:
         """The process of a running VM."""
         return int((self.run / f"qemu/run/{name}.pid").read_text("ascii"))

@@ -9,6 +9,7 @@ from typing import Any
 from vmtui.backends.kvm import questions
 from vmtui.backends.kvm.monitor import Monitor
 from vmtui.backends.kvm.questions import Answers
+from vmtui.counters import GUEST_PERIOD_S
 from vmtui.errors import OperationError
 from vmtui.model import Disk, DiskKind
 
@@ -88,7 +89,7 @@ async def test_the_guest_is_told_to_report_its_memory_once() -> None:
     await questions.thorough(asked, Answers(), kvm=False, may_arm=True)
     (set_,) = [arguments for command, arguments in asked.asked if command == "qom-set"]
     assert set_ is not None
-    assert set_["value"] == questions.STATS_PERIOD_S
+    assert set_["value"] == GUEST_PERIOD_S
     again = monitor(period_s=3)
     answers = await questions.thorough(again, Answers(), kvm=False, may_arm=True)
     assert "qom-set" not in [command for command, _ in again.asked]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from vmtui.counters import (
+    GUEST_PERIOD_S,
     Counters,
     CpuCounters,
     CpuTimes,
@@ -24,7 +25,6 @@ from vmtui.counters import (
 from vmtui.model import VM
 from vmtui.units import GIB, MIB
 
-STATS_PERIOD_S = 5.0
 _SWING = 0.6
 _BLOCK_BYTES = 16384
 _PACKET_BYTES = 900
@@ -138,7 +138,7 @@ def _memory(vm: VM, load: Load, ran_s: float, at_s: float, unix_s: float) -> Mem
     total = actual - 48 * MIB
     used = int(total * load.used * (1 + 0.1 * math.sin(0.05 * ran_s + load.phase)))
     # The guest renews its figures every few seconds of the time that it runs.
-    behind_s = ran_s % STATS_PERIOD_S
+    behind_s = ran_s % GUEST_PERIOD_S
     return MemoryCounters(
         at_s,
         maximum_bytes=vm.memory_bytes,
@@ -146,7 +146,7 @@ def _memory(vm: VM, load: Load, ran_s: float, at_s: float, unix_s: float) -> Mem
         actual_bytes=actual,
         guest=GuestMemory(
             updated_at_s=float(int(unix_s - behind_s)),
-            period_s=STATS_PERIOD_S,
+            period_s=GUEST_PERIOD_S,
             age_s=behind_s,
             total_bytes=total,
             available_bytes=total - used,

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from vmtui.backends.kvm.monitor import Monitor
-from vmtui.counters import ALL_EXITS, DiskCounters, GuestMemory
+from vmtui.counters import ALL_EXITS, GUEST_PERIOD_S, DiskCounters, GuestMemory
 from vmtui.errors import OperationError
 from vmtui.model import Disk
 
-STATS_PERIOD_S = 5
 _BALLOON = "/machine/peripheral/balloon0"
 _UNSUPPORTED = 2**64 - 1
 _POLLS = ("halt_poll_success_ns", "halt_poll_fail_ns")
@@ -114,8 +113,8 @@ async def _guest(monitor: Monitor, *, may_arm: bool) -> tuple[GuestMemory | None
     if period_s == 0 and may_arm:
         # Without it the guest reports once, when its driver loads, and never again.
         arguments = {"path": _BALLOON, "property": "guest-stats-polling-interval"}
-        await monitor.execute("qom-set", {**arguments, "value": STATS_PERIOD_S})
-        period_s = STATS_PERIOD_S
+        await monitor.execute("qom-set", {**arguments, "value": GUEST_PERIOD_S})
+        period_s = GUEST_PERIOD_S
     if period_s == 0:
         return None, "read-only: the guest is not asked to report its memory"
     try:

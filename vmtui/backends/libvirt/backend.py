@@ -7,10 +7,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from dataclasses import replace
 from typing import TypeVar
 
+from vmtui.backends import local_host
 from vmtui.backends.base import Console, DeletePlan, Feature, ProgressSink
 from vmtui.backends.libvirt import create as creation
 from vmtui.backends.libvirt import delete as deletion
-from vmtui.backends.libvirt import hosts, listing, logs, power, stats
+from vmtui.backends.libvirt import host_stats, hosts, listing, logs, power
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.changes import Changes
 from vmtui.backends.libvirt.console import StreamConsole
@@ -18,6 +19,7 @@ from vmtui.backends.libvirt.domain_facts import Definition
 from vmtui.backends.libvirt.events import Events
 from vmtui.backends.libvirt.listing import Seen
 from vmtui.backends.libvirt.places import Places, last_words
+from vmtui.backends.libvirt.processes import Processes
 from vmtui.backends.libvirt.stats import Sampler
 from vmtui.backends.libvirt.volumes import whole
 from vmtui.counters import Counters, HostCounters, Stalled
@@ -115,7 +117,12 @@ class LibvirtBackend:
             )
             self._places = self._given_places or Places.of(uri)
             self._events = Events(bridge, self._on_change)
-            self._sampler = Sampler(self._connected)
+            self._sampler = Sampler(
+                self._connected,
+                Processes(self._places),
+                local=self._here,
+                may_arm=not self._read_only,
+            )
             self._changing = Changes(self._connected)
             await self._events.register()
         except BaseException:
@@ -185,9 +192,17 @@ class LibvirtBackend:
             return await self._prove()
         return await hosts.offered_accel(self._open_bridge())
 
+    @property
+    def _here(self) -> bool:
+        """Whether its VMs run on this machine; the driver for tests has a host of its own."""
+        return self._places.local and self._driver.upper() != "TEST"
+
     async def host_counters(self) -> HostCounters:
-        """CPU time and memory; None for what the driver does not tell."""
-        return await self._open_bridge().call("read the host's figures", stats.host_counters)
+        """All of this machine; of another, what libvirt tells."""
+        bridge = self._open_bridge()
+        if self._here:
+            return local_host.read()
+        return await bridge.call("read the host's figures", host_stats.read)
 
     # -- listing -----------------------------------------------------------------------------
 
@@ -246,7 +261,7 @@ class LibvirtBackend:
             self._definitions[vm] = reading.result()
 
     async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
-        """In slices with deadlines."""
+        """What needs no QEMU now, what does at a slower beat; one that hangs costs no other."""
         self._open_bridge()
         assert self._sampler is not None
         return await self._sampler.sample(vms) if vms else {}

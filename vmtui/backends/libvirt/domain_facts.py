@@ -37,6 +37,8 @@ class Definition:
     console_log: str | None = None
     agent_connected: bool = False
     backing: tuple[str, ...] = ()  # all files below the disks
+    has_balloon: bool = False
+    stats_period_s: int | None = None  # how often the guest reports its memory
 
 
 def parse(xml: str) -> ET.Element | None:
@@ -54,6 +56,7 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
         problem = "libvirt's description of it can't be read"
         return Definition(VM(vm_id, name, State.OFF, 0, 0, problem=problem))
     disks = tuple(_disk(element) for element in root.iterfind("devices/disk"))
+    balloon, stats = root.find("devices/memballoon"), root.find("devices/memballoon/stats")
     vm = VM(
         id=vm_id,
         name=name,
@@ -85,6 +88,8 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
             for disk in root.iterfind("devices/disk")
             for source in _sources(disk.iter("backingStore"))
         ),
+        has_balloon=balloon is not None and balloon.get("model") != "none",
+        stats_period_s=(_integer(stats.get("period")) or None) if stats is not None else None,
     )
 
 

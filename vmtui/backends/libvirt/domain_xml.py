@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from vmtui.counters import GUEST_PERIOD_S
 from vmtui.model import Accel, Firmware
 from vmtui.spec import VMSpec
 from vmtui.units import KIB
 
 METADATA_NAMESPACE = "urn:vmtui:domain:1"
-STATS_PERIOD_S = 2
 _MACHINES = {"x86_64": "q35", "i686": "q35", "aarch64": "virt", "riscv64": "virt"}
 
 ET.register_namespace("vmtui", METADATA_NAMESPACE)
@@ -137,7 +137,7 @@ def _devices(domain: ET.Element, spec: VMSpec, parts: Parts) -> None:
     _text(rng, "backend", "/dev/urandom", model="random")
     balloon = ET.SubElement(devices, "memballoon", model="virtio", freePageReporting="on")
     # Without a period the guest tells its memory once and then never again.
-    ET.SubElement(balloon, "stats", period=str(STATS_PERIOD_S))
+    ET.SubElement(balloon, "stats", period=str(GUEST_PERIOD_S))
     if spec.tpm:
         tpm = ET.SubElement(devices, "tpm", model="tpm-crb")
         ET.SubElement(tpm, "backend", type="emulator", version="2.0")

@@ -7,12 +7,11 @@ from typing import Any
 
 import libvirt
 
-from vmtui.backends.libvirt import listing, stats
+from vmtui.backends.libvirt import host_stats, listing
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.domain_facts import parse
 from vmtui.errors import UnreachableError
 from vmtui.model import Accel, Host
-from vmtui.units import MIB
 
 VERSION_TIMEOUT_S = 8.0
 
@@ -44,8 +43,7 @@ def _host(connection: libvirt.virConnect) -> Host:
     info: Any = connection.getInfo()
     library = listing.attempt(lambda: int(connection.getLibVersion()), 0)
     name = listing.attempt(lambda: str(connection.getHostname()), "")
-    # The size in `info` is of what is online now on some hosts; the statistics know the whole.
-    memory_bytes = stats.host_counters(connection).memory_total_bytes or int(info[1]) * MIB
+    memory_bytes = host_stats.total_bytes(connection) or 0
     return Host(name, int(info[2]), memory_bytes, _version("libvirt", library), Accel.TCG)
 
 

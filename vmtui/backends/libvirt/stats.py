@@ -1,267 +1,224 @@
-"""Counters of domains: in slices with deadlines, so that a QEMU that hangs costs no other."""
+"""The figures of domains: what libvirt knows itself at every beat, what QEMU knows at a slower one.
+
+At every beat: which run it is, its network cards, and CPU time, from its process where that is of
+this machine. None of these waits for a QEMU. The rest is the survey's, with times of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import libvirt
 
+from vmtui.backends.libvirt import records
 from vmtui.backends.libvirt.bridge import Bridge
-from vmtui.backends.libvirt.translate import code, is_lost, translated
-from vmtui.counters import Counters, CpuCounters, CpuTimes, HostCounters, MemoryCounters, Stalled
+from vmtui.backends.libvirt.processes import Processes, Spent
+from vmtui.backends.libvirt.questions import tolerant
+from vmtui.backends.libvirt.survey import INTERVAL_S, Answer, Survey
+from vmtui.backends.libvirt.translate import is_lost, translated
+from vmtui.counters import Counters, CpuCounters, Measure, MemoryCounters, NicCounters, Stalled
 from vmtui.model import VMId
 from vmtui.units import KIB
 
-SLICE = 16
-DEADLINE_S = 1.0
-FIRST_DEADLINE_S = 5.0
-"""libvirt's very first such call probes QEMU, which was seen to take 4 s."""
-SUSPECT_S = 10.0
-PARTIAL_LIMIT_S = 3.0
-STUCK_LIMIT = 3
-"""Each holds one of libvirtd's workers (20, max_workers) until its QEMU goes on."""
+DEADLINE_S = 0.25
+REMOTE_DEADLINE_S = 1.0
+STALLED_AFTER_S = 2.0
+PATIENCE_S = 1.0
+"""How long one who asks seldom waits for all figures, to get those of now."""
 
-_GROUPS = libvirt.VIR_DOMAIN_STATS_CPU_TOTAL | libvirt.VIR_DOMAIN_STATS_BALLOON
-_UNKNOWN = (
-    libvirt.VIR_ERR_NO_SUPPORT,
-    libvirt.VIR_ERR_INVALID_ARG,
-    libvirt.VIR_ERR_ARGUMENT_UNSUPPORTED,
+_FAST = libvirt.VIR_DOMAIN_STATS_STATE | libvirt.VIR_DOMAIN_STATS_INTERFACE
+_ACTIVE = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_ACTIVE
+_NOT_ASKED = "QEMU was not asked yet"
+_NO_STATISTICS = "this hypervisor's driver in libvirt has no such statistics"
+_SURVEYED = (
+    Measure.CPU,
+    Measure.VCPUS,
+    Measure.READY,
+    Measure.HALT_POLL,
+    Measure.EXITS,
+    Measure.BALLOON,
+    Measure.GUEST_MEMORY,
+    Measure.RSS,
+    Measure.SWAPPED,
+    Measure.MERGED,
+    Measure.DISKS,
 )
 
-Records = dict[VMId, tuple[int, float, dict[str, Any]]]
-"""Run of the domain (its number), time, and libvirt's fields."""
 
-Domains = dict[VMId, libvirt.virDomain]
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """One active domain at one beat. `info`: CPU time and balloon, of drivers with no more."""
+
+    run: int
+    at_s: float
+    record: records.Record
+    spent: Spent | None = None
+    info: tuple[int, int] | None = None
+
+
+Glances = dict[VMId, _Glance]
 
 
 class Sampler:
-    """Samples over a connection of its own, which is left to a call that hangs, and replaced.
+    """Samples over two connections of its own: one that answers at once, and the survey's."""
 
-    Another call on the connection of one that hangs could be held up too: before 10.1 libvirt's
-    client may miss that there is a second call to send while it waits for the first.
-    """
-
-    def __init__(self, connect: Callable[[], Awaitable[Bridge]]) -> None:
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Bridge]],
+        processes: Processes,
+        *,
+        local: bool,
+        may_arm: bool,
+    ) -> None:
         self._connect = connect
+        self._processes = processes
         self._bridge: Bridge | None = None
-        self._domains: Domains = {}  # of that connection
-        self._bulk = True  # the driver has bulk statistics of more than the state
-        self._flags = getattr(libvirt, "VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT", 0)
-        self._first = True
-        self._stuck: dict[asyncio.Future[Records], frozenset[VMId]] = {}
-        self._suspects: dict[VMId, float] = {}
-        self._partial_since: dict[VMId, float] = {}
-        self._complete: set[VMId] = set()  # gave all fields at least once
-        self._closing: set[asyncio.Task[None]] = set()
+        self._looking: asyncio.Future[Glances] | None = None
+        self._looking_since_s = 0.0
+        self._seen: Glances = {}
+        self._deadline_s = DEADLINE_S if local else REMOTE_DEADLINE_S
+        self._asked_at_s = -INTERVAL_S
+        self._survey = Survey(connect, processes, local=local, may_arm=may_arm)
 
     async def close(self) -> None:
-        """Let go of the connection; one with a call that hangs ends with that."""
-        self._leave()
-        if self._closing:
-            await asyncio.wait(tuple(self._closing))
-
-    def _leave(self) -> None:
-        bridge, self._bridge, self._domains = self._bridge, None, {}
+        """Let go of both connections."""
+        bridge, self._bridge = self._bridge, None
+        await self._survey.close()
         if bridge is not None:
-            closing = asyncio.create_task(bridge.close())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+            await bridge.close()
 
     async def sample(self, vms: Sequence[VMId]) -> dict[VMId, Counters | Stalled]:
         """Counters of the active ones of `vms`."""
-        now = time.monotonic()
-        self._suspects = {vm: until for vm, until in self._suspects.items() if until > now}
-        self._stuck = {future: of for future, of in self._stuck.items() if not future.done()}
-        held = {vm for of in self._stuck.values() if len(of) == 1 for vm in of}
-        healthy = [vm for vm in vms if vm not in self._suspects and vm not in held]
-        alone = [(vm,) for vm in vms if vm in self._suspects and vm not in held]
-        slices = [tuple(healthy[i : i + SLICE]) for i in range(0, len(healthy), SLICE)]
-        deadline_s = FIRST_DEADLINE_S if self._first else DEADLINE_S
-        records, missed = await self._read_all([*slices, *alone], deadline_s)
-        again = [vm for vm in missed if vm not in self._suspects]
-        if again:
-            # One of the slice hangs: each by itself now, and for a while.
-            self._suspects |= dict.fromkeys(again, now + SUSPECT_S)
-            more, missed_alone = await self._read_all([(vm,) for vm in again], DEADLINE_S)
-            records |= more
-            missed = (missed - set(again)) | missed_alone
-        self._first = False
-        result: dict[VMId, Counters | Stalled] = {
-            vm: self._judged(vm, *record) for vm, record in records.items()
-        }
-        return result | dict.fromkeys(missed | (held & set(vms)), Stalled("QEMU does not answer"))
+        seen = await self._look()
+        wanted = {vm: seen[vm].run for vm in vms if vm in seen and not _stopped(seen[vm])}
+        bulk = self._survey.bulk
+        self._survey.start(wanted, {vm: glance.run for vm, glance in seen.items()})
+        now_s = time.monotonic()
+        if wanted and now_s - self._asked_at_s >= INTERVAL_S:
+            await self._survey.settle(PATIENCE_S)
+        self._asked_at_s = now_s if wanted else self._asked_at_s
+        if bulk and not self._survey.bulk:  # it has just turned out: then what there is is asked
+            seen = await self._look()
+        return {vm: self._told(vm, seen[vm]) for vm in vms if vm in seen}
 
-    async def _read_all(
-        self, groups: Sequence[tuple[VMId, ...]], deadline_s: float
-    ) -> tuple[Records, set[VMId]]:
-        records: Records = {}
-        missed: set[VMId] = set()
-        for group in groups:
-            answer = await self._read(group, deadline_s)
-            if answer is None:
-                missed.update(group)
-            else:
-                records |= answer
-        return records, missed
-
-    async def _read(self, group: tuple[VMId, ...], deadline_s: float) -> Records | None:
-        """None: no answer in time."""
+    async def _look(self) -> Glances:
+        """All active domains; where libvirt keeps us waiting, the last ones with what is newer."""
         if self._bridge is None:
             self._bridge = await self._connect()
-        # With several hanging, the rest is read from libvirt's own books only.
-        bulk = self._bulk and len(self._stuck) < STUCK_LIMIT
-        work = _bulk if bulk else _one_by_one
-        future = self._bridge.start(work, self._domains, group, self._flags)
-        done, _ = await asyncio.wait({future}, timeout=deadline_s)
-        if not done:
-            self._stuck[future] = frozenset(group)
-            self._leave()
-            return None
-        try:
-            records = future.result()
-        except libvirt.libvirtError as error:
-            self._raise_if_lost(error)
-            return await self._without(error, group, deadline_s) if bulk else {}
-        if bulk and records and not any("cpu.time" in record[2] for record in records.values()):
-            self._bulk = False
-            return await self._read(group, deadline_s)
-        return records
-
-    def _raise_if_lost(self, error: libvirt.libvirtError) -> None:
-        assert self._bridge is not None
-        if is_lost(error) or self._bridge.lost is not None:
-            lost = translated(error, "read statistics", self._bridge.uri)
-            raise self._bridge.lost or lost from error
-
-    async def _without(
-        self, error: libvirt.libvirtError, group: tuple[VMId, ...], deadline_s: float
-    ) -> Records | None:
-        """Try again without what the driver refused, or the domain that has gone."""
-        if code(error) in _UNKNOWN:
-            self._bulk = self._bulk and self._flags != 0
-            self._flags = 0
-            return await self._read(group, deadline_s)
-        found: Records = {}
-        for vm in group if len(group) > 1 else ():
-            self._domains.pop(vm, None)
-            found |= await self._read((vm,), deadline_s) or {}
-        return found
-
-    def _judged(
-        self, vm: VMId, run: int, at_s: float, record: dict[str, Any]
-    ) -> Counters | Stalled:
-        rss = record.get("balloon.rss")
-        if rss is not None:
-            self._complete.add(vm)
-            self._partial_since.pop(vm, None)
+        if self._looking is None:
+            self._looking_since_s = time.monotonic()
+            each = not self._survey.bulk
+            self._looking = self._bridge.start(_glances, self._processes, each)
+        deadline_s = self._deadline_s if self._seen else PATIENCE_S
+        done, _ = await asyncio.wait({self._looking}, timeout=deadline_s)
+        if done:
+            looked, self._looking = self._looking, None
+            try:
+                self._seen = looked.result()
+            except libvirt.libvirtError as error:
+                lost = self._bridge.lost
+                raise lost or translated(error, "read statistics", self._bridge.uri) from error
         else:
-            # A record without what needs QEMU: something holds it. Only for a moment is that fine.
-            since_s = self._partial_since.setdefault(vm, at_s)
-            late = vm in self._complete and at_s - since_s > PARTIAL_LIMIT_S
-            if late or any(vm in members for members in self._stuck.values()):
-                return Stalled("QEMU does not answer, or a long operation holds it")
+            # Such as while it starts a VM, whose lock holds up a look at all of them.
+            self._seen = {vm: self._renewed(vm, glance) for vm, glance in self._seen.items()}
+        return self._seen
+
+    def _renewed(self, vm: VMId, glance: _Glance) -> _Glance:
+        spent = self._processes.spent(vm, glance.run) if glance.spent else None
+        return replace(glance, spent=spent)
+
+    # -- telling -----------------------------------------------------------------------------
+
+    def _told(self, vm: VMId, glance: _Glance) -> Counters | Stalled:
+        if _stopped(glance):
+            return Stalled("its QEMU process was stopped (by SIGSTOP)")
+        why = self._survey.stalled(vm, glance.run)
+        if why:
+            return Stalled(why)
+        late = self._looking and time.monotonic() - self._looking_since_s > STALLED_AFTER_S
+        if late and glance.spent is None:
+            return Stalled("libvirt does not answer")
+        answer = self._survey.answer(vm, glance.run)
+        cpu, memory = _cpu(glance, answer), _memory(glance, answer)
+        nics = records.nics(glance.record, glance.at_s, self._survey.definition(vm, glance.run))
         return Counters(
-            at_s=at_s,
-            epoch=str(run),
-            cpu=CpuCounters(at_s, record.get("cpu.time")),
-            memory=MemoryCounters(
-                at_s, actual_bytes=_kib(record.get("balloon.current")), rss_bytes=_kib(rss)
-            ),
+            glance.spent.at_s if glance.spent else glance.at_s,
+            str(glance.run),
+            cpu=cpu,
+            memory=memory,
+            disks=answer.disks if answer else (),
+            nics=nics,
+            missing=self._missing(cpu, memory, answer, nics),
         )
 
+    def _missing(
+        self,
+        cpu: CpuCounters | None,
+        memory: MemoryCounters | None,
+        answer: Answer | None,
+        nics: tuple[NicCounters, ...],
+    ) -> Mapping[Measure, str]:
+        if answer is not None:
+            missing = dict(answer.missing)
+        else:
+            why = _NOT_ASKED if self._survey.bulk else _NO_STATISTICS
+            missing = dict.fromkeys(_SURVEYED, why)
+            if cpu is not None:
+                del missing[Measure.CPU]
+            if memory is not None:
+                del missing[Measure.BALLOON]
+        why = records.why_no_nics(nics)
+        return missing | {Measure.NICS: why} if why else missing
 
-def _kib(value: int | None) -> int | None:
-    return None if value is None else value * KIB
+
+def _stopped(glance: _Glance) -> bool:
+    # It would answer nobody: it is not asked, so that no worker of libvirt's waits for it.
+    return glance.spent is not None and glance.spent.stopped
 
 
-def _found(
-    connection: libvirt.virConnect, known: Domains, vms: Iterable[VMId]
-) -> list[libvirt.virDomain]:
-    for vm in vms:
-        if vm not in known:
-            with _tolerant():
-                known[vm] = connection.lookupByUUIDString(vm)
-    return [known[vm] for vm in vms if vm in known]
+def _cpu(glance: _Glance, answer: Answer | None) -> CpuCounters | None:
+    spent = glance.spent
+    if spent is not None:
+        known = answer.cpu if answer else CpuCounters(spent.at_s)
+        return records.with_own_time(known, spent.at_s, spent.user_ns, spent.system_ns)
+    if glance.info is not None:
+        return CpuCounters(glance.at_s, glance.info[0])
+    return answer.cpu if answer else None
 
 
-@contextmanager
-def _tolerant() -> Iterator[None]:
-    # What concerns one domain alone is no reason to give up on the others.
+def _memory(glance: _Glance, answer: Answer | None) -> MemoryCounters | None:
+    if answer is None and glance.info is not None:
+        return MemoryCounters(glance.at_s, actual_bytes=glance.info[1])
+    return answer.memory if answer else None
+
+
+def _glances(connection: libvirt.virConnect, processes: Processes, each: bool) -> Glances:
+    """All active domains. `each`: ask for each what every driver knows."""
+    seen: Glances = {}
+    for domain, record in _active(connection):
+        with tolerant():
+            vm, run = VMId(str(domain.UUIDString())), int(domain.ID())
+            processes.find(vm, run, str(domain.name()))
+            spent = None if each else processes.spent(vm, run)
+            info: Any = domain.info() if each else None
+            known = (int(info[4]), int(info[2]) * KIB) if each else None
+            if run != -1:
+                seen[vm] = _Glance(run, time.monotonic(), record, spent, known)
+    return seen
+
+
+def _active(
+    connection: libvirt.virConnect,
+) -> list[tuple[libvirt.virDomain, records.Record]]:
     try:
-        yield
+        answer: Any = connection.getAllDomainStats(_FAST, _ACTIVE)
     except libvirt.libvirtError as error:
         if is_lost(error):
             raise
-
-
-def _bulk(
-    connection: libvirt.virConnect, known: Domains, vms: Sequence[VMId], flags: int
-) -> Records:
-    domains = _found(connection, known, vms)
-    records = connection.domainListGetStats(domains, _GROUPS, flags) if domains else []
-    at_s = time.monotonic()
-    return {
-        VMId(str(domain.UUIDString())): (int(domain.ID()), at_s, record)
-        for domain, record in records
-        if int(domain.ID()) != -1
-    }
-
-
-def _one_by_one(
-    connection: libvirt.virConnect, _known: Domains, vms: Sequence[VMId], _flags: int
-) -> Records:
-    """For drivers without bulk statistics, and when QEMU must not be asked."""
-    found: Records = {}
-    for vm in vms:
-        with _tolerant():
-            domain = connection.lookupByUUIDString(vm)  # anew: it says which run it is
-            info: Any = domain.info()
-            if int(domain.ID()) != -1:
-                record = {"cpu.time": int(info[4]), "balloon.current": int(info[2])}
-                found[vm] = (int(domain.ID()), time.monotonic(), record)
-    return found
-
-
-def host_counters(connection: libvirt.virConnect) -> HostCounters:
-    """CPU time and memory of the host, as far as the driver tells."""
-    cpu, memory = _host_cpu(connection), _host_memory(connection)
-    available_kib = sum(memory.get(key, 0) for key in ("free", "buffers", "cached"))
-    return HostCounters(
-        at_s=time.monotonic(),
-        cpu=_cpu_times(cpu) if cpu else None,
-        memory_total_bytes=_kib(memory.get("total")),
-        memory_available_bytes=available_kib * KIB if memory else None,
-    )
-
-
-def _cpu_times(spent_ns: Mapping[str, int]) -> CpuTimes:
-    return CpuTimes(
-        user_s=spent_ns.get("user", 0) / 1e9,
-        system_s=spent_ns.get("kernel", 0) / 1e9,
-        idle_s=spent_ns.get("idle", 0) / 1e9,
-        iowait_s=spent_ns["iowait"] / 1e9 if "iowait" in spent_ns else None,
-    )
-
-
-def _host_cpu(connection: libvirt.virConnect) -> dict[str, int]:
-    try:
-        answer: Any = connection.getCPUStats(libvirt.VIR_NODE_CPU_STATS_ALL_CPUS)
-    except libvirt.libvirtError as error:
-        if is_lost(error):
-            raise
-        return {}
-    return dict(answer)
-
-
-def _host_memory(connection: libvirt.virConnect) -> dict[str, int]:
-    try:
-        answer: Any = connection.getMemoryStats(libvirt.VIR_NODE_MEMORY_STATS_ALL_CELLS)
-    except libvirt.libvirtError as error:
-        if is_lost(error):
-            raise
-        return {}
-    return dict(answer)
+        active = libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE
+        return [(domain, {}) for domain in connection.listAllDomains(active)]
+    return list(answer)
