@@ -105,8 +105,9 @@ class Backend(Protocol):
     async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
         """Figures of the active ones of `vms`, the most wanted first.
 
-        Never waits for one that hangs: it is left out, and Stalled once that has lasted 2 s. A
-        backend that reads some groups less often gives their last values, with their own time.
+        Never waits for one that hangs: it is left out, or has what is known without it, and is
+        Stalled before 3 s have passed. A backend that reads some groups less often gives their
+        last values, with their own time.
         """
         ...
 

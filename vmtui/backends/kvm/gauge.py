@@ -31,7 +31,7 @@ BORROWED_INTERVAL_S = 5.0
 ANSWER_WAIT_S = 0.2
 """A QEMU that has not answered by then is left to itself; the others are not kept waiting."""
 
-STALLED_AFTER_S = 2.0
+STALLED_AFTER_S = 1.5
 
 _NOT_ASKED = "QEMU was not asked yet"
 _ONLY_KVM = "only KVM counts it; this VM is emulated"
