@@ -32,8 +32,8 @@ check: dev ## The quick checks and tests only
 	.venv/bin/lint-imports
 	$(PYTHON) -m pytest -m "not slow"
 
-bench: dev ## Measure
-	$(PYTHON) -m benchmarks
+bench: dev ## Measure; ONLY="tour listing" chooses benchmarks
+	$(PYTHON) -m benchmarks $(ONLY)
 
 format: dev ## Format the code, and repair what can be repaired
 	.venv/bin/ruff check --fix

@@ -1,15 +1,42 @@
-"""`make bench`: every benchmark, its figure beside its bar."""
+"""`make bench`: every benchmark, its figure beside its bar; names choose some of them."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 
-from benchmarks import listing, time_to_prompt, tour
+from benchmarks import (
+    direct_sampling,
+    first_paint,
+    fleet_1000,
+    libvirt_sampling,
+    listing,
+    time_to_prompt,
+    tour,
+)
+from benchmarks.result import Result
+
+BENCHMARKS: dict[str, Callable[[], Sequence[Result]]] = {
+    "time_to_prompt": lambda: [time_to_prompt.run()],
+    "listing": lambda: [listing.run()],
+    "tour": tour.run,
+    "first_paint": first_paint.run,
+    "fleet_1000": fleet_1000.run,
+    "direct_sampling": direct_sampling.run,
+    "libvirt_sampling": libvirt_sampling.run,
+}
 
 
-def main() -> int:
-    """Run all; 1 if a bar is missed."""
-    results = [time_to_prompt.run(), listing.run(), *tour.run()]
+def main(chosen: Sequence[str]) -> int:
+    """Run all, or those chosen; 1 if a bar is missed, 2 for a name that there is not."""
+    unknown = [name for name in chosen if name not in BENCHMARKS]
+    if unknown:
+        print(f"no benchmark {', '.join(unknown)}; there is: {', '.join(BENCHMARKS)}")
+        return 2
+    results: list[Result] = []
+    for name in chosen or BENCHMARKS:
+        print(f"{name} …", flush=True)
+        results += BENCHMARKS[name]()
     width = max(len(result.name) for result in results)
     print(f"\n{'benchmark':{width}}  measured   bar")
     for result in results:
@@ -19,4 +46,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
