@@ -131,7 +131,7 @@ def rates(
     return Rates(
         at_s=now.at_s,
         cpu=_cpu(before.cpu, now.cpu, vcpus, last.cpu if last else None),
-        guest=_guest(before.memory, now.memory, last.guest if last else None),
+        guest=_guest(before.memory, now.memory, now.at_s, last.guest if last else None),
         disks=tuple(
             rate
             for disk in now.disks
@@ -236,7 +236,10 @@ def _exits(
 
 
 def _guest(
-    before: MemoryCounters | None, now: MemoryCounters | None, last: GuestRates | None
+    before: MemoryCounters | None,
+    now: MemoryCounters | None,
+    at_s: float,
+    last: GuestRates | None,
 ) -> GuestRates | None:
     guest = now.guest if now else None
     if now is None or guest is None:
@@ -246,7 +249,7 @@ def _guest(
     renewed_at_s = last.renewed_at_s if last and not renewed else now.at_s
     if last is None and guest.age_s is not None:
         renewed_at_s -= max(0.0, guest.age_s)  # it may have been silent for long
-    age_s = now.at_s - renewed_at_s
+    age_s = at_s - renewed_at_s  # it goes on while nobody reads the group
     # Grace for a guest that is late, a clock that counts whole seconds, and samples in between:
     # of a period of 5 s the figures are given up before two have passed.
     if age_s > guest.period_s + max(guest.period_s / 2, LATE_S):

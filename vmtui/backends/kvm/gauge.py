@@ -124,6 +124,8 @@ class Gauge:
         spent = procfs.cpu_ns(self.process.pid)
         if spent is None:
             return None
+        if procfs.stopped(self.process.pid):
+            return Stalled("QEMU was stopped by a signal (SIGSTOP)")
         if self._waiting_since_s is not None:
             return Stalled("QEMU does not answer") if self._waited_s >= STALLED_AFTER_S else None
         at_s = time.monotonic()

@@ -29,6 +29,11 @@ def cpu_ns(pid: int) -> tuple[int, int] | None:
     return int(fields[11]) * _NS // _TICKS_PER_S, int(fields[12]) * _NS // _TICKS_PER_S
 
 
+def stopped(pid: int) -> bool:
+    """Whether the whole process was stopped by a signal (proc(5), state T or t)."""
+    return stat_fields(pid)[:1] in (["T"], ["t"])
+
+
 def thread_ns(pid: int, tid: int) -> tuple[int, int] | None:
     """Time on a CPU and time spent waiting for one (sched-stats.rst, /proc/PID/schedstat)."""
     try:

@@ -1,0 +1,41 @@
+"""The backends that figures are held against the truth on."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.truth.rigs import Rig, direct, over_libvirt
+from vmtui.images import micro
+
+
+@pytest.fixture(scope="session")
+def micro_image() -> None:
+    """The micro image is built before a test's clock runs."""
+    asyncio.run(micro.ensure())
+
+
+@pytest.fixture(params=["kvm", "session"])
+async def rig(request: pytest.FixtureRequest, micro_image: None) -> AsyncIterator[Rig]:
+    """The direct backend, and libvirt."""
+    if request.param == "kvm":
+        async with direct() as made:
+            yield made
+    else:
+        async with over_libvirt(request.getfixturevalue("libvirtd")) as made:
+            yield made
+
+
+@pytest.fixture
+def _aside() -> Iterator[tuple[int, int]]:
+    """Two CPUs; the tests themselves keep to the second, and off what they measure."""
+    allowed = os.sched_getaffinity(0)
+    if len(allowed) < 2:
+        pytest.skip("needs two CPUs")
+    first, second = sorted(allowed)[:2]
+    os.sched_setaffinity(0, {second})
+    yield first, second
+    os.sched_setaffinity(0, allowed)
