@@ -144,6 +144,8 @@ class KvmBackend:
     async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
         """From /proc and from QEMU; what QEMU does not answer at once is taken the next time."""
         wanted = set(vms)
+        if not wanted <= {machine.id for machine in self._machines.values()}:
+            self._rescan()
         found = [m for m in self._machines.values() if m.id in wanted and m.process is not None]
         gauges = {machine.id: self._gauge(machine) for machine in found}
         for gone in self._gauges.keys() - {machine.id for machine in self._machines.values()}:
