@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOOK_INTERVAL_S = 0.02
+FIRST, LAST = -20, 19
+"""The niceness of what runs before, and after, all else."""
+
 _CLONE_NEWNET = 0x40000000
 
 
@@ -59,13 +62,13 @@ def process_ran_s(pid: int) -> float:
     return total_s
 
 
-def place(pid: int, tid: int, cpu: int) -> None:
-    """Have a thread run on that CPU, before what other programs want there (as far as allowed)."""
+def place(pid: int, tid: int, cpu: int, *, niceness: int = FIRST) -> None:
+    """Have a thread run on that CPU, before or after other programs there (as far as allowed)."""
     os.sched_setaffinity(tid, {cpu})
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, tid, -20)
+        os.setpriority(os.PRIO_PROCESS, tid, niceness)
         # sched(7): between sessions the session's own niceness counts.
-        Path(f"/proc/{pid}/autogroup").write_text("-20")
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
 
 
 class Curve:
