@@ -103,7 +103,7 @@ def test_create_console_log_in_detach_shut_down_delete(terminal: Terminal, home:
 
     # Deletion names what goes, and asks.
     terminal.press("X")
-    terminal.wait_for(r"disk|definition")
+    terminal.wait_for(r"Delete first\?")
     terminal.press("y")
     terminal.wait_until_gone(r"first\s+○ off")
     assert not (home / "data" / "vmtui" / "vms" / "first").exists()
