@@ -6,11 +6,15 @@ import sys
 from collections.abc import Callable, Sequence
 
 from benchmarks import (
+    attach_throughput,
+    console_flood,
+    console_memory,
     direct_sampling,
     first_paint,
     fleet_1000,
     libvirt_sampling,
     listing,
+    terminal_engine,
     time_to_prompt,
     tour,
 )
@@ -24,6 +28,10 @@ BENCHMARKS: dict[str, Callable[[], Sequence[Result]]] = {
     "fleet_1000": fleet_1000.run,
     "direct_sampling": direct_sampling.run,
     "libvirt_sampling": libvirt_sampling.run,
+    "console_flood": console_flood.run,
+    "console_memory": console_memory.run,
+    "terminal_engine": terminal_engine.run,
+    "attach_throughput": attach_throughput.run,
 }
 
 

@@ -74,10 +74,13 @@ class Action:
             return f"{connection.label} can't do that."
         if vm.state not in self.states:
             return f"{plain(vm.name)} is {vm.state.value}."
-        return f"{plain(vm.name)} has no serial console." if self._lacks_console(vm) else ""
+        return f"{plain(vm.name)} has no {lacking}." if (lacking := self._lacking(vm)) else ""
 
-    def _lacks_console(self, vm: VM) -> bool:
-        return Feature.CONSOLE in self.needs and not vm.has_console
+    def _lacking(self, vm: VM) -> str:
+        """What the VM has not got, and would need."""
+        if Feature.CONSOLE in self.needs and not vm.has_console:
+            return "serial console"
+        return "screen" if Feature.DISPLAY in self.needs and not vm.displays else ""
 
     def check(self, fleet: Fleet, ref: VMRef) -> None:
         """Raise RefusedError, UnsupportedError or StateError if it can't be done."""
@@ -87,9 +90,10 @@ class Action:
             raise read_only(f"{self.label} of {vm.name}")
         if self.needs not in connection.backend.features:
             raise UnsupportedError(f"{connection.label} can't {self.command or self.id} a VM")
-        if self._lacks_console(vm):
+        if lacking := self._lacking(vm):
+            part = "a serial port" if lacking == "serial console" else "a graphics card"
             raise UnsupportedError(
-                f"{vm.name} has no serial console", hint="Add a serial port to its definition."
+                f"{vm.name} has no {lacking}", hint=f"Add {part} to its definition."
             )
         if vm.state not in self.states:
             allowed = ", ".join(sorted(state.value for state in self.states))
@@ -204,11 +208,18 @@ ACTIONS: tuple[Action, ...] = (
         "console",
         "console",
         "c",
-        "Attach this terminal to the serial console.",
-        states=frozenset({State.RUNNING, State.PAUSED, State.STOPPING}),
+        "Open its serial console.",
         needs=Feature.CONSOLE,
-        changes=True,
-        command="console",
+        changes=False,  # it can be watched where nothing may be typed
+    ),
+    Action(
+        "screen",
+        "screen",
+        "V",
+        "Open the guest's screen.",
+        states=ACTIVE_STATES,
+        needs=Feature.DISPLAY,
+        changes=False,
     ),
     Action(
         "pause",
@@ -283,6 +294,44 @@ ACTIONS: tuple[Action, ...] = (
         dangerous=True,
         command="delete",
         prepare=_prepare_delete,
+        footer=False,
+    ),
+    Action(
+        "consoles",
+        "consoles",
+        "w",
+        "Consoles of marked VMs, or of all open ones, side by side.",
+        needs=Feature.CONSOLE,
+        changes=False,
+        footer=False,
+    ),
+    Action(
+        "attach",
+        "attach",
+        "C",
+        "Attach this terminal to the serial console, raw.",
+        states=frozenset({State.RUNNING, State.PAUSED, State.STOPPING}),
+        needs=Feature.CONSOLE,
+        command="console",
+        footer=False,
+    ),
+    Action(
+        "viewer",
+        "viewer",
+        "v",
+        "Open its screen in a viewer on the desktop.",
+        states=ACTIVE_STATES,
+        needs=Feature.DISPLAY,
+        changes=False,
+        footer=False,
+    ),
+    Action(
+        "ssh",
+        "ssh",
+        "S",
+        "Log in with ssh.",
+        states=frozenset({State.RUNNING, State.STOPPING}),
+        changes=False,
         footer=False,
     ),
     Action("filter", "filter", "slash", "Show only VMs that match.", Scope.VIEW),

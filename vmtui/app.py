@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from asyncio import TimerHandle
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from vmtui.actions import ACTIONS, BY_ID
 from vmtui.backends.base import Endpoint
 from vmtui.backends.registry import endpoints
 from vmtui.config import Config, load, themes_path
+from vmtui.consoles import OpenConsoles
 from vmtui.ending import ending_on_signals
 from vmtui.errors import ConfigError, MissingError, VmtuiError
 from vmtui.fleet import Fleet
@@ -31,7 +33,7 @@ from vmtui.screens.help import HelpScreen
 from vmtui.screens.keys import keymap
 from vmtui.screens.tasks import TasksScreen
 from vmtui.units import plain
-from vmtui.views import FleetView, TaskStatus
+from vmtui.views import ConnectionStatus, FleetView, TaskStatus
 from vmtui.widgets.clock import Clock
 
 
@@ -46,6 +48,17 @@ class FleetChanged(Message):
         """A burst of views is drawn once."""
         return isinstance(message, FleetChanged)
 
+
+class ConsolesChanged(Message):
+    """A console printed something, or is otherwise than it was."""
+
+    def can_replace(self, message: Message) -> bool:
+        """Each draws everything."""
+        return isinstance(message, ConsolesChanged)
+
+
+REDRAW_S = 1 / 30
+"""Consoles are drawn no more often, however much they print."""
 
 GARBAGE_THRESHOLDS = (10_000, 20, 100)
 """For Python's collector: views come and go by the thousand and hold no cycles."""
@@ -75,7 +88,14 @@ class VmtuiApp(App[None]):
         self._open_create = open_create
         self._notices = list(notices)
         keys, self._key_problems = keymap(config.keys)
-        self.context = Context(fleet, config, clock or Clock(), keys=keys, examine=examine)
+        self.consoles = OpenConsoles(
+            fleet, self._consoles_changed, scrollback_lines=config.scrollback_lines
+        )
+        self._drawing: TimerHandle | None = None
+        self._drawn_s = 0.0
+        self.context = Context(
+            fleet, config, self.consoles, clock or Clock(), keys=keys, examine=examine
+        )
         self.dashboard = Dashboard(self.context)
 
     # -- life --------------------------------------------------------------------------------
@@ -110,8 +130,11 @@ class VmtuiApp(App[None]):
         if self._open_create:
             self.dashboard.action_do("new")
 
-    def on_unmount(self) -> None:
-        """Leave the process as it was."""
+    async def on_unmount(self) -> None:
+        """Detach from consoles, and leave the process as it was."""
+        if self._drawing is not None:
+            self._drawing.cancel()
+        await self.consoles.close_all()
         gc.unfreeze()
         gc.set_threshold(*self._thresholds)
 
@@ -143,15 +166,46 @@ class VmtuiApp(App[None]):
 
     def on_fleet_changed(self, event: FleetChanged) -> None:
         """Draw the view on every screen that shows VMs."""
+        self._close_consoles_of_deleted(event.view)
         if self.context.suspended:
             return
-        for screen in self.screen_stack:
+        for screen in reversed(self.screen_stack):
             show = getattr(screen, "show", None)
             if show is not None:
                 show(event.view)
+            if not screen.is_modal:
+                break  # what is below can't be seen; it draws when it comes back
+
+    def _close_consoles_of_deleted(self, view: FleetView) -> None:
+        for console in self.consoles.all:
+            connection = view.connection(console.ref.uri)
+            if connection is None or connection.status is not ConnectionStatus.UP:
+                continue  # it may be there all the same
+            if view.row(console.ref) is None:
+                self.run_worker(self.consoles.close(console.key), group="deleted")
+
+    def _consoles_changed(self) -> None:
+        """Draw consoles: at once after a silence, so that echoes are not late, else soon."""
+        if self._drawing is None:
+            loop = asyncio.get_running_loop()
+            wait_s = max(0.0, self._drawn_s + REDRAW_S - loop.time())
+            self._drawing = loop.call_later(wait_s, self._draw_consoles)
+
+    def _draw_consoles(self) -> None:
+        self._drawing = None
+        self._drawn_s = asyncio.get_running_loop().time()
+        self.post_message(ConsolesChanged())
+
+    def on_consoles_changed(self) -> None:
+        """Draw the consoles of the screen in front."""
+        if not self.screen_stack:
+            return  # vmtui ends
+        changed = getattr(self.screen, "consoles_changed", None)
+        if changed is not None and not self.context.suspended:
+            changed()
 
     def _tick(self) -> None:
-        if self.context.suspended:
+        if self.context.suspended or not self.screen_stack:
             return
         tick = getattr(self.screen, "tick", None)
         if tick is not None:

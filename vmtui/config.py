@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import platformdirs
@@ -17,6 +18,7 @@ from vmtui.errors import ConfigError
 from vmtui.figures import BY_ID, Unit
 from vmtui.units import parse_size_bytes, plain
 
+ScrollbackLines = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.2, le=3600)]
 
 SUSTAINED = "sustained_s"
@@ -57,7 +59,28 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Keys by action id, such as `delete = "f8"`; several with commas."""
 
     console_escape: str = "ctrl+]"
-    """The key that detaches from a console: ctrl+ and a letter or one of ] \\ ^ _."""
+    """The key that detaches from a console: ctrl+ and a letter or one of ] \\ ^ _, or none."""
+
+    console_prefix: str = "ctrl+backslash"
+    """The key of the embedded consoles that is not the guest's: ctrl+ or alt+ and a key, or f1…"""
+
+    scrollback_lines: ScrollbackLines = 10_000
+    """Lines that an embedded console keeps."""
+
+    paste_question_bytes: int = 4096
+    """More than this is only pasted into a guest after a question; 0: always ask."""
+
+    guest_title: bool = False
+    """Whether a guest may name its console."""
+
+    guest_clipboard: bool = False
+    """Whether a guest may write to the clipboard (OSC 52)."""
+
+    keyboard: Literal["us", "gb", "de", "fr"] = "us"
+    """The layout that guests are set to: what is pasted into a screen is typed by it."""
+
+    graphics: Literal["auto", "blocks", "kitty", "sixel"] = "auto"
+    """How guests' screens are drawn; auto goes by what the terminal says of itself."""
 
     columns: Columns = Columns()
     """What the five sets of columns of the table are made of."""
@@ -103,9 +126,18 @@ def load(path: Path | None = None) -> Config:
     except msgspec.ValidationError as error:
         raise _explained(path, str(error)) from error
     escape_byte(config.console_escape, path)
+    _check_prefix(config.console_prefix, path)
     config = msgspec.structs.replace(config, alarms={**Config().alarms, **config.alarms})
     _check(config, path)
     return config
+
+
+def _check_prefix(key: str, path: Path) -> None:
+    if not re.fullmatch(r"(ctrl|alt)\+\S+|f([1-9]|1\d|2[0-4])", key):
+        raise ConfigError(
+            f"{path}: console_prefix",
+            why=f"{key!r} is not ctrl+ or alt+ and a key, or a function key",
+        )
 
 
 def _check(config: Config, path: Path) -> None:
@@ -170,11 +202,13 @@ def _explained(path: Path, reason: str) -> ConfigError:
 
 
 def escape_byte(key: str, path: Path | None = None) -> bytes:
-    """The byte that `ctrl+X` sends. Raises ConfigError for anything else."""
+    """The byte that `ctrl+X` sends; b"" for `none`. Raises ConfigError for anything else."""
+    if key.lower() == "none":
+        return b""
     prefix, _, character = key.lower().partition("+")
     if prefix == "ctrl" and len(character) == 1 and "@" <= character.upper() <= "_":
         return bytes([ord(character.upper()) & 0x1F])
     raise ConfigError(
         f"{path or config_path()}: console_escape",
-        why=f"{key!r} is not ctrl+ and a letter or one of ] \\ ^ _",
+        why=f"{key!r} is not none, or ctrl+ and a letter or one of ] \\ ^ _",
     )

@@ -13,7 +13,7 @@ from vmtui.backends.base import Backend
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import NoSuchVMError, OperationError, UnreachableError, VmtuiError
 from vmtui.history import History
-from vmtui.model import VM, EventKind, Host, VMId
+from vmtui.model import VM, Event, EventKind, Host, VMId
 from vmtui.pace import Pace
 from vmtui.roster import Roster
 from vmtui.views import ConnectionStatus, ConnectionView, VMRef
@@ -30,7 +30,8 @@ RETRY_LIMIT_S = 30.0
 class Connection:
     """The mutable state of one backend's connection.
 
-    `on_change` is called after every change, `on_sample` where only figures are new.
+    `on_change` is called after every change, `on_sample` where only figures are new, `on_event`
+    with what the backend tells, before that is looked into.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Connection:
         read_only: bool,
         on_change: Callable[[], None],
         on_sample: Callable[[], None] | None = None,
+        on_event: Callable[[Event], None] = lambda _: None,
         history: History | None = None,
         thresholds: Thresholds | None = None,
     ) -> None:
@@ -54,6 +56,7 @@ class Connection:
         """Whether it is told what a recording holds, instead of asking a hypervisor."""
         self._on_change = on_change
         self._on_sample = on_sample or on_change
+        self._on_event = on_event
         self._status = ConnectionStatus.CONNECTING
         self._problem: VmtuiError | None = None
         self._retry_at_s: float | None = None
@@ -260,6 +263,7 @@ class Connection:
 
     async def _listen(self) -> None:
         async for event in self.backend.events():
+            self._on_event(event)
             if event.kind is EventKind.RESYNC or event.vm is None:
                 await self.resync()
             elif event.kind is EventKind.REMOVED:

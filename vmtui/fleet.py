@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 
 from vmtui.alarms import Thresholds
 from vmtui.backends.base import Backend, DeletePlan, Endpoint, Progress, ProgressSink
 from vmtui.connection import Connection
 from vmtui.errors import AmbiguousVMError, InputError, NoSuchVMError, UnreachableError, read_only
 from vmtui.history import History
-from vmtui.model import VM, VMId
+from vmtui.model import VM, Event, VMId
 from vmtui.pace import Pace
 from vmtui.spec import Limits, VMSpec, problems
 from vmtui.tasks import Tasks
@@ -23,6 +24,8 @@ GATHERED_S = 0.25
 FEW = 4
 
 Watcher = Callable[[FleetView], None]
+EventWatcher = Callable[[str, Event], None]
+"""Gets the URI of the connection that tells of an event, and the event."""
 
 REFRESH_LIMIT_S = 0.2
 """While waiting for a VM to change, it is read at least this often: events are only hints."""
@@ -43,6 +46,7 @@ class Fleet:
         self.interval_s = interval_s
         """Between two samples, where they cost little enough."""
         self._watchers: list[Watcher] = []
+        self._event_watchers: list[EventWatcher] = []
         self._publish_scheduled = False
         self._gathering: asyncio.TimerHandle | None = None
         self.history = History()
@@ -54,6 +58,7 @@ class Fleet:
                 read_only=read_only,
                 on_change=self._changed,
                 on_sample=self._sampled,
+                on_event=partial(self._happened, e.backend.uri),
                 history=self.history,
                 thresholds=thresholds,
             )
@@ -95,6 +100,15 @@ class Fleet:
         """Call `watcher` with a new view after changes, a burst of them once; gives the undo."""
         self._watchers.append(watcher)
         return lambda: self._watchers.remove(watcher)
+
+    def watch_events(self, watcher: EventWatcher) -> Callable[[], None]:
+        """Call `watcher` with what backends tell, as it comes; gives the undo."""
+        self._event_watchers.append(watcher)
+        return lambda: self._event_watchers.remove(watcher)
+
+    def _happened(self, uri: str, event: Event) -> None:
+        for watcher in tuple(self._event_watchers):
+            watcher(uri, event)
 
     def view(self) -> FleetView:
         """The picture of this moment."""

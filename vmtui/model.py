@@ -91,6 +91,15 @@ class Nic:
 
 
 @dataclass(frozen=True, slots=True)
+class SshAccess:
+    """How ssh gets into a VM, as far as its own settings say."""
+
+    user: str = ""  # empty: whatever ssh itself would take
+    port: int = 22
+    host: str = ""  # where a port is forwarded; empty: the VM's address
+
+
+@dataclass(frozen=True, slots=True)
 class VM:
     """One VM as its connection describes it; text in it is as the connection gave it."""
 
@@ -110,13 +119,20 @@ class VM:
     description: str = ""
     persistent: bool = True
     autostart: bool = False
-    has_console: bool = False
+    consoles: tuple[str, ...] = ()  # serial and virtio consoles by name, the usual one first
+    displays: int = 0  # screens that a guest can draw on
+    ssh: SshAccess = SshAccess()
     problem: str = ""  # why it is broken, or what is wrong with it
 
     @property
     def uuid(self) -> str:
         """The id under the name that users know."""
         return self.id
+
+    @property
+    def has_console(self) -> bool:
+        """Whether there is a text console to attach to."""
+        return bool(self.consoles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +151,7 @@ class EventKind(Enum):
     """Why a backend says that something changed."""
 
     CHANGED = "changed"  # the VM's state or definition
+    RESET = "reset"  # its guest starts anew, without the VM having been off
     ADDED = "added"
     REMOVED = "removed"
     RESYNC = "resync"  # anything may have changed

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import stat
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -48,3 +52,36 @@ def _shown(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(plain(str(item)) for item in value)
     return plain(str(value))
+
+
+@asynccontextmanager
+async def until_nobody_reads() -> AsyncIterator[None]:
+    """End the block, without an error, once the reader of a pipe at standard output has gone.
+
+    That is noticed when it happens, not only when there is something to write.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    descriptor = sys.stdout.fileno()
+    piped = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+    gone = False
+
+    def end() -> None:
+        nonlocal gone
+        gone = True
+        loop.remove_reader(descriptor)
+        task.cancel()
+
+    if piped:
+        loop.add_reader(descriptor, end)
+    try:
+        yield
+    except (asyncio.CancelledError, BrokenPipeError) as error:
+        told_to_end = gone and task.uncancel() == 0
+        if not (told_to_end or isinstance(error, BrokenPipeError)):
+            raise
+        # Python must not complain at exit about what it can't write any more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+    finally:
+        if piped:
+            loop.remove_reader(descriptor)

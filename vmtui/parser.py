@@ -60,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_create(add)
     _add_lifecycle(add)
     _add_console(add)
+    _add_showing(add)
     _add_machine(add)
     return parser
 
@@ -159,13 +160,75 @@ def _add_lifecycle(add: _Add) -> None:
 
 
 def _add_console(add: _Add) -> None:
-    console = add("console", "Attach this terminal to a serial console; Ctrl+] detaches.")
+    console = add("console", "Attach this terminal, or a pipe, to a VM's console.", json=True)
     console.add_argument("name", metavar="NAME")
-    console.add_argument("--force", action="store_true", help="take it over from whoever has it")
-    console.add_argument("--escape", metavar="KEY", help="the key that detaches, such as ctrl+a")
-    log = add("log", "Print the end of the hypervisor's log of a VM.")
+    console.add_argument(
+        "console", metavar="CONSOLE", nargs="?", default="", help="which one, if it has several"
+    )
+    console.add_argument(
+        "--list", action="store_true", help="print the names of its consoles and do nothing else"
+    )
+    how = console.add_mutually_exclusive_group()
+    how.add_argument("--force", action="store_true", help="take it over from whoever has it")
+    how.add_argument(
+        "--watch", action="store_true", help="only see what is printed, whoever has it"
+    )
+    console.add_argument(
+        "--escape",
+        metavar="KEY",
+        help="the key that detaches, such as ctrl+a, or none "
+        "(default: console_escape of the configuration, which is ctrl+])",
+    )
+    log_file = console.add_argument(
+        "--log", metavar="FILE", help="append to a file what the guest prints from now on"
+    )
+    log_file.complete = _FILES  # type: ignore[attr-defined]
+    console.add_argument(
+        "--until",
+        metavar="REGEX",
+        help="detach once the guest has printed this; colours do not count",
+    )
+    console.add_argument(
+        "--timeout", type=float, metavar="S", help="detach after so long; an error with --until"
+    )
+    log = add("log", "Print the end of the hypervisor's log of a VM, or of what a console printed.")
     log.add_argument("name", metavar="NAME")
-    log.add_argument("--console", action="store_true", help="what the serial console printed")
+    log.add_argument(
+        "console_name",
+        metavar="CONSOLE",
+        nargs="?",
+        default="",
+        help="what this console printed, instead",
+    )
+    log.add_argument("--console", action="store_true", help="what the first console printed")
+
+
+def _add_showing(add: _Add) -> None:
+    screen = add("screen", "Save what is on a VM's screen, as PNG.")
+    screen.add_argument("name", metavar="NAME")
+    output = screen.add_argument(
+        "-o", "--output", metavar="FILE", required=True, help="where; - is standard output"
+    )
+    output.complete = _FILES  # type: ignore[attr-defined]
+    type_text = add("type", "Type a text on a VM's keyboard, as if by hand.")
+    type_text.add_argument("name", metavar="NAME")
+    type_text.add_argument("text", metavar="TEXT", help="- reads it from standard input")
+    type_text.add_argument(
+        "--layout",
+        metavar="LAYOUT",
+        help="the keyboard that the guest is set to: us, gb, de or fr "
+        "(default: keyboard of the configuration)",
+    )
+    key = add("key", "Press keys on a VM's keyboard, one combination after the other.")
+    key.add_argument("name", metavar="NAME")
+    key.add_argument("keys", metavar="KEYS", nargs="+", help="such as ctrl-alt-del, f2 or ret")
+    view = add("view", "Open a VM's screen in a viewer on the desktop, or tell how to.")
+    view.add_argument("name", metavar="NAME")
+    ssh = add("ssh", "Open ssh to a VM.")
+    ssh.add_argument("name", metavar="NAME")
+    ssh.add_argument(
+        "remote", metavar="COMMAND", nargs=argparse.REMAINDER, help="to run instead of a shell"
+    )
 
 
 def _add_machine(add: _Add) -> None:

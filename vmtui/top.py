@@ -5,16 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import stat
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 
 from vmtui.errors import EXIT_DONE, UnreachableError, UsageError
 from vmtui.figures import BY_ID
 from vmtui.fleet import Fleet
 from vmtui.opening import Losses, supervised
+from vmtui.output import until_nobody_reads
 from vmtui.samples import WORDS, Csv, as_json, as_table, fitted
 from vmtui.views import ConnectionStatus, FleetView, VMRef, VMView
 
@@ -98,39 +98,6 @@ def _sampled(view: FleetView) -> dict[str, float]:
         for c in view.connections
         if c.status is ConnectionStatus.UP and c.host_counters is not None and c.interval_s > 0
     }
-
-
-@asynccontextmanager
-async def until_nobody_reads() -> AsyncIterator[None]:
-    """End the block, without an error, once the reader of a pipe at standard output has gone.
-
-    That is noticed when it happens, not only when there is something to write.
-    """
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    descriptor = sys.stdout.fileno()
-    piped = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
-    gone = False
-
-    def end() -> None:
-        nonlocal gone
-        gone = True
-        loop.remove_reader(descriptor)
-        task.cancel()
-
-    if piped:
-        loop.add_reader(descriptor, end)
-    try:
-        yield
-    except (asyncio.CancelledError, BrokenPipeError) as error:
-        told_to_end = gone and task.uncancel() == 0
-        if not (told_to_end or isinstance(error, BrokenPipeError)):
-            raise
-        # Python must not complain at exit about what it can't write any more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
-    finally:
-        if piped:
-            loop.remove_reader(descriptor)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class BackendCase:
     """Whether a second client sees the VMs of the first."""
     paths_left: Callable[[], set[str]] = field(default=set)
     """Everything on disk that belongs to VMs (shared parts excluded)."""
+    outside: Callable[[str], str] = str
+    """Where this process finds a file that the backend names."""
 
 
 async def until(

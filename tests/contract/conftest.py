@@ -114,6 +114,7 @@ def _daemon_case(daemon: PrivateLibvirtd) -> BackendCase:
         micro_with_disk,
         has_real_guest=True,
         paths_left=paths_left,
+        outside=daemon.outside,
     )
 
 

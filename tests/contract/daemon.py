@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,8 +45,16 @@ class PrivateLibvirtd:
     @property
     def places(self) -> Places:
         """What a client in the daemon's own environment would find."""
-        environment = {name: str(path) for name, path in self._folders.items()}
-        return Places.of(self.uri, environment)
+        return Places.of(self.uri, self.environment)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes a client find the folders."""
+        return {name: str(path) for name, path in self._folders.items()}
+
+    def outside(self, path: str) -> str:
+        """Where a file is that the daemon names."""
+        return path
 
     @staticmethod
     def missing() -> str:
@@ -68,7 +77,7 @@ class PrivateLibvirtd:
         return [*wrapper, str(_which("libvirtd"))]
 
     def _environment(self) -> dict[str, str]:
-        return dict(os.environ) | {name: str(path) for name, path in self._folders.items()}
+        return dict(os.environ) | self.environment
 
     def start(self) -> None:
         """Run it until it answers."""
@@ -180,7 +189,10 @@ _BOUND = {
 
 
 class SystemLibvirtd(PrivateLibvirtd):
-    """libvirtd as root's, in a mount namespace where all its folders are private ones."""
+    """libvirtd as root's, in a mount namespace where all its folders are private ones.
+
+    It has a hostname and a UUID of its own too, so that two of them can migrate VMs to each other.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -200,6 +212,13 @@ class SystemLibvirtd(PrivateLibvirtd):
             run=self.run / "qemu",
         )
 
+    def outside(self, path: str) -> str:
+        """The same through the folder that is bound over its own."""
+        for target, folder in _BOUND.items():
+            if path.startswith(f"{target}/"):
+                return f"{self.root / folder}{path.removeprefix(target)}"
+        return path
+
     @staticmethod
     def missing() -> str:
         """Only root makes mount namespaces that a privileged libvirtd is content with."""
@@ -210,7 +229,9 @@ class SystemLibvirtd(PrivateLibvirtd):
         (self.root / "etc").mkdir()
         for settings in Path("/etc/libvirt").glob("*.conf"):
             shutil.copy(settings, self.root / "etc")
-        steps = []
+        with (self.root / "etc/libvirtd.conf").open("a") as libvirtd_conf:
+            libvirtd_conf.write(f'\nhost_uuid = "{uuid.uuid4()}"\n')
+        steps = [f"echo {self.root.name} >/proc/sys/kernel/hostname"]
         for target, folder in _BOUND.items():
             (self.root / folder).mkdir(exist_ok=True)
             steps.append(f"mount --bind {self.root / folder} {target}")
@@ -225,7 +246,8 @@ class SystemLibvirtd(PrivateLibvirtd):
                 qemu_conf.write("\nnamespaces = []\n")
         steps += [f"{_which('virtlogd')} -d", f"exec {_which('libvirtd')}"]
         self.root.chmod(0o711)
-        return ["unshare", "--mount", "--propagation=private", "sh", "-ec", "; ".join(steps)]
+        unshare = ["unshare", "--mount", "--propagation=private", "--uts"]
+        return [*unshare, "sh", "-ec", "; ".join(steps)]
 
     def qemu_pid(self, name: str) -> int:
         """The process of a running VM."""

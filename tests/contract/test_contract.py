@@ -19,7 +19,17 @@ from tests.contract.cases import (
     until,
     wiped,
 )
-from vmtui.backends.base import Backend, Console, Consoles, Feature, Logs, Progress, no_progress
+from vmtui.backends.base import (
+    Backend,
+    Console,
+    Consoles,
+    Ending,
+    Feature,
+    Logs,
+    Progress,
+    Watchable,
+    no_progress,
+)
 from vmtui.counters import Counters
 from vmtui.errors import (
     BusyError,
@@ -34,6 +44,7 @@ from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, EventKind, Power, State,
 
 pytestmark = pytest.mark.usefixtures("no_stalls")
 
+HISTORY_BYTES = 65536
 NOBODY = VMId("00000000-0000-4000-8000-000000000000")
 
 
@@ -404,14 +415,25 @@ async def test_the_console_reaches_a_shell_and_can_be_taken_over(
     async with client(case) as other:
         with pytest.raises(BusyError):
             await other.console(vm)
-        second = await other.console(vm, force=True)
+        assert isinstance(backend, Watchable)
+        watched = await backend.watch_console(vm, history_bytes=HISTORY_BYTES)
+        assert b"42-answer" in await past(watched)
+        second = await other.console(vm, force=True, history_bytes=HISTORY_BYTES)
         assert await drained(first)
+        assert first.ending is Ending.TAKEN
         assert "off" not in first.ended_because
         await first.close()
+        printed = await past(second)
+        assert b"login: " in printed
+        assert printed.count(b"42-answer") == 1
         await say(second, b"echo $((6*8))-answer\n", b"48-answer")
+        await say(watched, b"echo never\n", b"48-answer")
         await backend.power(vm, Power.STOP)
-        assert await drained(second)
-        assert "off" in second.ended_because
+        for console in (second, watched):
+            assert await drained(console)
+            assert console.ending is Ending.OFF
+            assert "off" in console.ended_because
+            await console.close()
         await second.close()
         await second.close()
 
@@ -424,9 +446,17 @@ async def test_a_console_that_is_closed_can_be_attached_again(
     assert isinstance(backend, Consoles)
     vm = await made(backend, case.spec(name))
     await backend.power(vm, Power.START)
-    for _ in range(3):
-        console = await backend.console(vm)
+    [name] = (await backend.vm(vm)).consoles
+    for asked in ("", name, ""):
+        console = await backend.console(vm, asked)
         await console.close()
+        assert await console.read() == b""
+        assert console.ending is Ending.DETACHED
+    assert isinstance(backend, Logs)
+    for attempt in (backend.console(vm, "nonsense"), backend.console_history(vm, "nonsense")):
+        with pytest.raises(InputError, match="nonsense") as error:
+            await attempt
+        assert name in error.value.hint
     await (await backend.console(vm)).close()
 
 
@@ -468,6 +498,15 @@ async def say(console: Console, words: bytes, answer: bytes) -> None:
             piece = await console.read()
             assert piece, (console.ended_because, text)
             text += piece
+
+
+async def past(console: Console) -> bytes:
+    """What was printed before it was attached."""
+    text = b""
+    async with asyncio.timeout(20):
+        while len(text) < console.history_bytes:
+            text += await console.read()
+    return text
 
 
 async def drained(console: Console) -> bool:

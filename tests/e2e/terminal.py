@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import termios
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -99,6 +101,25 @@ class Terminal:
             assert time.monotonic() < deadline_s, f"still running:\n{self.screen()}"
             time.sleep(LOOK_INTERVAL_S)
         return int(self.status_file.read_text())
+
+    def settings(self) -> list[object]:
+        """What `stty -a` shows: whether keys are echoed, and all the rest."""
+        path = self._tmux("display-message", "-p", "#{pane_tty}").strip()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOCTTY)
+        try:
+            return list(termios.tcgetattr(descriptor))
+        finally:
+            os.close(descriptor)
+
+    def modes(self) -> dict[str, str]:
+        """What a program has switched on in the terminal, by tmux's names."""
+        names = ("alternate_on", "mouse_any_flag", "keypad_cursor_flag", "wrap_flag", "cursor_flag")
+        shown = self._tmux("display-message", "-p", " ".join(f"#{{{name}}}" for name in names))
+        return dict(zip(names, shown.split(), strict=True))
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Give the window another size."""
+        self._tmux("resize-window", "-x", str(columns), "-y", str(rows))
 
     def program(self) -> psutil.Process:
         """The process that runs in it."""

@@ -128,7 +128,7 @@ async def test_ready_time_of_two_busy_guests(rig: Rig, _aside: tuple[int, int]) 
 
     # The second core is the tests' own too: they come first there, so only the other is judged.
     place(pids[1], threads[1], _aside[1], niceness=LAST)
-    [(used, ready), _] = await used_and_ready(rig, vms, pids, threads)
+    [(used, ready)] = await used_and_ready(rig, vms[:1], pids[:1], threads[:1])
     assert (used, ready) == pytest.approx((100, 0), abs=IDEAL), "a core each"
 
 
@@ -140,14 +140,14 @@ async def used_and_ready(
     reads = [partial(read, *pair) for read in (waited_s, ran_s) for pair in pairs]
     async with (
         Curve.watching(*reads) as curves,
-        Watched.over(rig, *vms) as both,
+        Watched.over(rig, *vms) as watched,
     ):
-        rows_of = await asyncio.gather(*map(settled, both))
+        rows_of = await asyncio.gather(*map(settled, watched))
         for curve in curves:
             curve.look()
 
     shares = []
-    for rows, waiting, running in zip(rows_of, curves[:2], curves[2:], strict=True):
+    for rows, waiting, running in zip(rows_of, curves[: len(vms)], curves[len(vms) :], strict=True):
         span = vcpus_at_s(rows[0]), vcpus_at_s(rows[-1])
         used, ready = (percent(seconds, span) for seconds in vcpu_integral_s(rows, 0))
         assert ready == pytest.approx(percent(waiting.between(*span), span), abs=CLOSE)

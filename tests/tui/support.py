@@ -13,12 +13,13 @@ from textual.widget import Widget
 
 from vmtui.alarms import Thresholds
 from vmtui.app import VmtuiApp
-from vmtui.backends.base import Backend, Console, Endpoint, Feature
+from vmtui.backends.base import Backend, Endpoint, Feature
 from vmtui.backends.demo import DemoBackend
+from vmtui.backends.demo_console import DemoConsole, DemoGuest
 from vmtui.backends.registry import label
 from vmtui.config import Config
 from vmtui.counters import Counters, Stalled
-from vmtui.errors import BusyError, OperationError, UnreachableError
+from vmtui.errors import OperationError, UnreachableError
 from vmtui.fleet import Fleet
 from vmtui.model import VM, Accel, Host, Power, VMId
 from vmtui.screens.base import Check
@@ -90,50 +91,37 @@ class Stalling(DemoBackend):
         return found
 
 
-class SilentConsole:
-    """A console that says nothing."""
+class Held(DemoBackend):
+    """Somebody else is attached to every console; `opened` are those that were taken from him."""
 
     def __init__(self) -> None:
-        self.closed = False
-
-    async def read(self) -> bytes:
-        return b""
-
-    async def write(self, data: bytes) -> None:
-        """Nobody listens."""
-
-    async def close(self) -> None:
-        self.closed = True
-
-    @property
-    def ended_because(self) -> str:
-        return "it is a test"
-
-
-class WithConsoles(DemoBackend):
-    """Has consoles; `busy`: somebody is attached to each."""
-
-    features = DemoBackend.features | Feature.CONSOLE
-
-    def __init__(self, *, busy: bool = False) -> None:
         super().__init__()
-        self.busy = busy
-        self.opened: list[tuple[VMId, bool]] = []
+        self.opened: list[VMId] = []
 
-    async def vms(self) -> Sequence[VM]:
-        return [replace(vm, has_console=True) for vm in await super().vms()]
+    async def console(
+        self, vm: VMId, name: str = "", *, force: bool = False, history_bytes: int = 0
+    ) -> DemoConsole:
+        guest = await self.guest(vm, name)
+        if guest.holder is None and vm not in self.opened:
+            await super().console(vm, name)
+        console = await super().console(vm, name, force=force, history_bytes=history_bytes)
+        self.opened.append(vm)
+        return console
 
-    async def vm(self, vm: VMId) -> VM:
-        return replace(await super().vm(vm), has_console=True)
 
-    async def console(self, vm: VMId, *, force: bool = False) -> Console:
-        if self.busy and not force:
-            raise BusyError("somebody else is attached", hint="Take it over.")
-        self.opened.append((vm, force))
-        return SilentConsole()
+class Silent(DemoBackend):
+    """Its guests print nothing, on consoles that have no past."""
 
-    async def console_output(self, vm: VMId) -> AsyncIterator[bytes]:
-        yield b""
+    async def guest(self, vm_id: VMId, name: str = "") -> DemoGuest:
+        guest = await super().guest(vm_id, name)
+        guest.forget()
+        return guest
+
+
+class Consoleless(DemoBackend):
+    """A connection without consoles."""
+
+    features = DemoBackend.features & ~Feature.CONSOLE
 
 
 class Emulated(DemoBackend):

@@ -12,9 +12,10 @@ from textual import events
 from textual.widgets import Button, Input, Static
 
 from tests.tui.support import (
+    Consoleless,
+    Held,
     Slow,
     Stubborn,
-    WithConsoles,
     names,
     point,
     press,
@@ -27,8 +28,8 @@ from tests.tui.support import (
 )
 from vmtui import attach
 from vmtui.app import VmtuiApp
+from vmtui.attach.session import Resize
 from vmtui.backends.base import Console
-from vmtui.backends.demo import DemoBackend
 from vmtui.config import Config
 from vmtui.screens.confirm import ConfirmScreen
 from vmtui.screens.create import CreateScreen
@@ -298,7 +299,7 @@ async def test_bad_fields_are_told_beside_them(field: str, value: str, reason: s
         form.query_one(f"#{field}", Input).value = value
         await until(pilot, lambda: reason in note(form, field))
         assert form.notes[field][1] == "bad"
-        assert reason[:8] in whole(app)
+        await until(pilot, lambda: reason[:8] in whole(app))
         await press(pilot, "enter")
         await until(pilot, lambda: getattr(app.focused, "id", "") == field)
         assert app.screen is form
@@ -369,7 +370,7 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls.append("resumed")
 
     async def attach_for_a_moment(
-        console: Console, *, name: str, escape: bytes, history: bytes, clear: bool
+        console: Console, *, name: str, escape: bytes, history: bytes, clear: bool, resize: Resize
     ) -> str:
         calls.append(name)
         assert escape == b"\x1d"
@@ -381,10 +382,10 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
-async def test_the_console_takes_the_terminal_and_nothing_is_drawn(
+async def test_an_attached_console_takes_the_terminal_and_nothing_is_drawn(
     attached: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with running(WithConsoles()) as (app, pilot):
+    async with running() as (app, pilot):
         drawn: list[bool] = []
         show = app.dashboard.show
 
@@ -394,7 +395,7 @@ async def test_the_console_takes_the_terminal_and_nothing_is_drawn(
 
         monkeypatch.setattr(app.dashboard, "show", watched)
         await point(pilot, app, "web-01")
-        await press(pilot, "c")
+        await press(pilot, "C")
         await until(pilot, lambda: "resumed" in attached)
         await until(pilot, lambda: "detached" in said(app))
         assert attached == ["suspended", "web-01", "resumed"]
@@ -408,38 +409,38 @@ async def test_a_console_that_breaks_gives_the_terminal_back(
     from vmtui.errors import OperationError
 
     async def broken(
-        console: Console, *, name: str, escape: bytes, history: bytes, clear: bool
+        console: Console, *, name: str, escape: bytes, history: bytes, clear: bool, resize: Resize
     ) -> str:
         raise OperationError("the console broke", why="it is a test")
 
     monkeypatch.setattr(attach, "attach", broken)
-    async with running(WithConsoles()) as (app, pilot):
+    async with running() as (app, pilot):
         await point(pilot, app, "web-01")
-        await press(pilot, "c")
+        await press(pilot, "C")
         await until(pilot, lambda: "the console broke: it is a test" in said(app))
         assert attached == ["suspended", "resumed"]
         assert not app.context.suspended
 
 
 async def test_a_busy_console_is_offered_for_take_over(attached: list[str]) -> None:
-    backend = WithConsoles(busy=True)
+    backend = Held()
     async with running(backend) as (app, pilot):
         await point(pilot, app, "web-01")
-        await press(pilot, "c")
+        await press(pilot, "C")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await press(pilot, "n")
         await until(pilot, lambda: app.screen is app.dashboard)
         assert not backend.opened
-        await press(pilot, "c")
+        await press(pilot, "C")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await press(pilot, "y")
         await until(pilot, lambda: "web-01" in attached)
-        assert backend.opened[0][1]
+        assert backend.opened
         await until(pilot, lambda: "resumed" in attached)
 
 
 async def test_a_connection_without_consoles_says_so() -> None:
-    async with running(DemoBackend()) as (app, pilot):
+    async with running(Consoleless()) as (app, pilot):
         await point(pilot, app, "web-01")
-        await press(pilot, "c")
+        await press(pilot, "c", "C")
         assert "demo can't do that." in said(app)

@@ -269,7 +269,7 @@ async def test_a_low_full_view_scrolls() -> None:
 async def test_facts_stay_a_tab_away() -> None:
     async with still() as (app, pilot, _, _):
         screen = await open_vm(app, pilot, "web-01")
-        await press(pilot, "tab", "tab")
+        await press(pilot, "shift+tab")
         for text in ("UUID", "firmware", "52:54:00", "uptime"):
             assert text in shown(screen.detail)
 

@@ -10,7 +10,15 @@ from typing import Protocol
 import pytest
 from textual.pilot import Pilot
 
-from tests.tui.support import FIXED_CLOCK, Emulated, Unreachable, fleet_of, nothing_missing
+from tests.tui.support import (
+    FIXED_CLOCK,
+    Emulated,
+    Unreachable,
+    fleet_of,
+    nothing_missing,
+    until,
+    whole,
+)
 from vmtui.app import FleetChanged, VmtuiApp
 from vmtui.backends.base import Backend
 from vmtui.backends.demo import DemoBackend
@@ -163,3 +171,92 @@ def test_empty_start(snap_compare: Compare, frozen: Hands) -> None:
         await past(app, frozen, pilot)
 
     assert snap_compare(app, terminal_size=(80, 24), run_before=before)
+
+
+async def in_console(app: VmtuiApp, hands: Hands, pilot: Pilot[None], *names: str) -> None:
+    """The consoles of some VMs, side by side if there are several."""
+    await past(app, hands, pilot)
+    for name in names:
+        app.dashboard.point_at(app.fleet.find(name))
+        await pilot.pause()
+        if len(names) > 1:
+            await pilot.press("space")
+    await pilot.press("w" if len(names) > 1 else "c")
+    for name in names:
+        await until(pilot, lambda text=f"root@{name}:~#": text in whole(app))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_console(snap_compare: Compare, frozen: Hands, size: tuple[int, int]) -> None:
+    app = still_app(frozen, DemoBackend(clock=frozen))
+
+    async def before(pilot: Pilot[None]) -> None:
+        await in_console(app, frozen, pilot, "web-01")
+        await pilot.press(*"colours", "enter", *"ls", "enter")
+        await until(pilot, lambda: "notes.txt" in whole(app))
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("commands", ("ctrl+backslash",)),
+        ("help", ("ctrl+backslash", "question_mark")),
+        ("list", ("ctrl+backslash", "c")),
+        ("copy", ("ctrl+backslash", "left_square_bracket", "k", "k", "k", "0", "v", "w", "l")),
+    ],
+)
+def test_console_keys(
+    snap_compare: Compare, frozen: Hands, name: str, keys: tuple[str, ...]
+) -> None:
+    app = still_app(frozen, DemoBackend(clock=frozen))
+
+    async def before(pilot: Pilot[None]) -> None:
+        await in_console(app, frozen, pilot, "web-01")
+        await pilot.press(*keys)
+        await pilot.pause()
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=before)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_console_grid(snap_compare: Compare, frozen: Hands, size: tuple[int, int]) -> None:
+    app = still_app(frozen, DemoBackend(clock=frozen))
+
+    async def before(pilot: Pilot[None]) -> None:
+        await in_console(app, frozen, pilot, "pihole", "router", "web-01", "win11")
+        await pilot.press("ctrl+backslash", "b")
+        await pilot.press(*"ls", "enter")
+        await until(pilot, lambda: whole(app).count("notes.txt") == 4)
+
+    assert snap_compare(app, terminal_size=size, run_before=before)
+
+
+@pytest.mark.parametrize("theme", ["vmtui-light", "ansi-dark"])
+def test_console_themes(snap_compare: Compare, frozen: Hands, theme: str) -> None:
+    app = still_app(frozen, DemoBackend(clock=frozen), theme=theme)
+
+    async def before(pilot: Pilot[None]) -> None:
+        await in_console(app, frozen, pilot, "web-01")
+        await pilot.press(*"colours", "enter")
+        await until(pilot, lambda: "italic" in whole(app))
+
+    assert snap_compare(app, terminal_size=(80, 24), run_before=before)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("tab", ["Console", "Screen"])
+def test_tabs_of_guests(
+    snap_compare: Compare, frozen: Hands, size: tuple[int, int], tab: str
+) -> None:
+    app = still_app(frozen, DemoBackend(clock=frozen))
+
+    async def before(pilot: Pilot[None]) -> None:
+        await past(app, frozen, pilot)
+        app.dashboard.point_at(app.fleet.find("web-01"))
+        await pilot.press(*(["tab"] if tab == "Console" else ["tab", "tab"]))
+        wanted = "root@web-01:~#" if tab == "Console" else "640x400"
+        await until(pilot, lambda: wanted in whole(app))
+
+    assert snap_compare(app, terminal_size=size, run_before=before)

@@ -8,7 +8,13 @@ import msgspec
 import pytest
 
 from vmtui.backends.kvm.argv import FirmwareFiles, KernelFiles, Place, argv
-from vmtui.backends.kvm.definition import VERSION, Definition, DiskDefinition, NicDefinition
+from vmtui.backends.kvm.definition import (
+    VERSION,
+    Definition,
+    DiskDefinition,
+    NicDefinition,
+    convert,
+)
 from vmtui.model import Accel, DiskKind, Firmware
 from vmtui.spec import BootKind
 
@@ -48,6 +54,16 @@ CASES: dict[str, tuple[Definition, Place]] = {
         ),
         replace(PLACE, kernel=KERNEL),
     ),
+    "forwarded-ports": (
+        msgspec.structs.replace(
+            MICRO, nic=(NicDefinition("52:54:00:00:00:01", forward=("2222:22", "8080:80")),)
+        ),
+        replace(PLACE, kernel=KERNEL),
+    ),
+    "four-consoles": (
+        msgspec.structs.replace(MICRO, console=("serial", "virtio", "serial", "virtio")),
+        replace(PLACE, kernel=KERNEL),
+    ),
     "secure-boot-with-tpm": (
         msgspec.structs.replace(
             MICRO, boot=BootKind.DISK, firmware=Firmware.SECURE_BOOT, tpm=True, disk=(DISK,)
@@ -65,6 +81,17 @@ def test_the_command_line_is_the_golden_one(case: str) -> None:
     if os.environ.get("VMTUI_UPDATE_GOLDEN"):
         golden.write_text(made, "utf-8")
     assert made == golden.read_text("utf-8")
+
+
+def test_consoles_are_named_by_kind_and_number() -> None:
+    definition, _ = CASES["four-consoles"]
+    assert definition.consoles == ("serial0", "virtio0", "serial1", "virtio1")
+    assert MICRO.consoles == ("serial0",)
+    content = msgspec.to_builtins(MICRO) | {"version": VERSION}
+    assert convert(content | {"console": []}).consoles == ()
+    for bad in (["serial"] * 5, ["virtio"] * 9, ["vga"], "serial"):
+        with pytest.raises(ValueError, match=r"console|Expected"):
+            convert(content | {"console": bad})
 
 
 def test_a_comma_in_a_folder_does_not_end_an_option() -> None:

@@ -118,6 +118,43 @@ def test_odd_definitions_are_read_without_harm(name: str) -> None:
     assert bool(vm.problem) == (name in ("not XML", "empty"))
 
 
+PTY = "type='pty'"
+ON_SERIAL = "<target type='serial' port='0'/>"
+ON_VIRTIO = "<target type='virtio' port='1'/>"
+
+
+@pytest.mark.parametrize(
+    ("devices", "consoles", "logs"),
+    [
+        ("", (), ()),
+        (f"<serial {PTY}/><console {PTY}>{ON_SERIAL}</console>", ("serial0",), ()),
+        (f"<serial {PTY}/><console {PTY}/>", ("serial0",), ()),
+        (
+            f"<serial {PTY}><log file='/l'/></serial><serial type='file'/><serial {PTY}/>"
+            f"<console {PTY}>{ON_SERIAL}</console>"
+            f"<console {PTY}><log file='/v'/>{ON_VIRTIO}</console>",
+            ("serial0", "serial2", "console1"),
+            (("serial0", "/l"), ("console1", "/v")),
+        ),
+        (
+            f"<serial {PTY}><alias name='ua-mine'/></serial>"
+            f"<console {PTY}>{ON_VIRTIO}<alias name='console0'/></console>",
+            ("ua-mine", "console0"),
+            (),
+        ),
+        (f"<console {PTY}><target type='lxc' port='0'/></console>", ("console0",), ()),
+        (f"<console {PTY}>{ON_SERIAL}</console>", ("console0",), ()),
+        ("<serial type='tcp'/>", (), ()),
+    ],
+)
+def test_consoles_are_listed_once_and_as_libvirt_names_them(
+    devices: str, consoles: tuple[str, ...], logs: tuple[tuple[str, str], ...]
+) -> None:
+    found = domain_facts.read(UUID, "x", f"<domain><devices>{devices}</devices></domain>")
+    assert found.vm.consoles == consoles
+    assert found.console_logs == logs
+
+
 @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))
 def test_nothing_makes_reading_fail(text: str) -> None:
     domain_facts.read(UUID, "odd", text)

@@ -361,7 +361,7 @@ async def test_jumps_and_their_graphs(tmp_path: Path) -> None:
         await until(lambda: sampled_at(fleet) == live.now_s - 100)
         player.begin()
         await until(lambda: player.position_s == first_s - 1 or sampled_at(fleet) == first_s)
-        assert "‖" in player.text()
+        await until(lambda: "‖" in player.text())
 
 
 async def test_changes_stalls_and_losses_are_replayed(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from vmtui.backends.base import DeletePlan, Doomed, Feature, Kept, Progress, ProgressSink
+from vmtui.backends.demo_console import DemoConsoles
+from vmtui.backends.demo_display import DemoDisplays
 from vmtui.backends.demo_load import Load, host_counters, vm_counters
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import InputError, NoSuchVMError, StateError, read_only
@@ -77,7 +79,7 @@ _POWER: dict[Power, tuple[frozenset[State], State]] = {
 }
 
 
-class DemoBackend:
+class DemoBackend(DemoConsoles, DemoDisplays):
     """`demo:`, or `demo:?vms=N` for N VMs (0 for none) and `&host=NAME` for another host."""
 
     features = (
@@ -88,6 +90,9 @@ class DemoBackend:
         | Feature.RESET
         | Feature.PAUSE
         | Feature.LOG
+        | Feature.CONSOLE
+        | Feature.DISPLAY
+        | Feature.POINTER
     )
 
     def __init__(
@@ -97,6 +102,7 @@ class DemoBackend:
         read_only: bool = False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__()
         self.uri = uri
         self._read_only = read_only
         self._clock = clock
@@ -139,6 +145,8 @@ class DemoBackend:
             ),
             nics=(Nic(f"52:54:00:00:{index >> 8 & 255:02x}:{index & 255:02x}", "network default"),),
             image="debian-12.qcow2",
+            consoles=("serial0", "virtio0") if name == "router" else ("serial0",),
+            displays=1,
             description="A VM of the demo fleet: it exists in memory only.",
         )
 
@@ -232,6 +240,10 @@ class DemoBackend:
             self._epochs[vm] += 1
             self._ran[vm] = (0.0, None)
         self._set_state(vm, after)
+        if op in (Power.START, Power.RESET, Power.REBOOT):
+            if op is not Power.START:
+                self._tell(EventKind.RESET, vm)
+            self.boot_guests(vm)
 
     async def _shut_down(self, vm: VMId) -> None:
         await asyncio.sleep(GUEST_BOOT_S)
@@ -253,6 +265,8 @@ class DemoBackend:
             started_at_s=started if state.active else None,
             addresses=old.addresses if state.active else (),
         )
+        if not state.active:
+            self.stop_guests(vm)
         self._tell(EventKind.CHANGED, vm)
 
     async def create(self, spec: VMSpec, progress: ProgressSink) -> VMId:
@@ -284,6 +298,8 @@ class DemoBackend:
             tpm=spec.tpm,
             disks=disks,
             image=spec.boot.label,
+            consoles=("serial0",),
+            displays=1,
             description=spec.description,
         )
         self._tell(EventKind.ADDED, vm_id)
@@ -311,6 +327,7 @@ class DemoBackend:
             raise read_only(f"deleting {doomed.name}")
         if doomed.state.active and not plan.force_off:
             raise StateError(f"can't delete {doomed.name}", why=f"it is {doomed.state.value}")
+        self.stop_guests(vm)
         del self._vms[vm]
         self._tell(EventKind.REMOVED, vm)
 
@@ -321,7 +338,6 @@ class DemoBackend:
         name = (await self.vm(vm)).name
         return f"demo: {name} was defined in memory\ndemo: no hypervisor runs it\n"[-limit_bytes:]
 
-    async def console_history(self, vm: VMId, *, limit_bytes: int = 65536) -> bytes:
-        """What a guest would have printed."""
-        name = (await self.vm(vm)).name
-        return f"Debian GNU/Linux 12 {name} ttyS0\r\n\r\n{name} login: ".encode()[-limit_bytes:]
+    async def console_history(self, vm: VMId, name: str = "", *, limit_bytes: int = 65536) -> bytes:
+        """What a console printed."""
+        return (await self.guest(vm, name)).history[-limit_bytes:]

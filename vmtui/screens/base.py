@@ -13,6 +13,7 @@ from textual.screen import Screen
 from vmtui.actions import BY_ID, Action, Scope
 from vmtui.backends.base import Feature
 from vmtui.config import Config
+from vmtui.consoles import ConsoleKey, OpenConsoles
 from vmtui.fleet import Fleet
 from vmtui.screens.keys import bindings, shown_key
 from vmtui.views import ConnectionStatus, FleetView, VMView
@@ -68,10 +69,13 @@ class Context:
 
     fleet: Fleet
     config: Config
+    consoles: OpenConsoles
     clock: Clock = field(default_factory=Clock)
     keys: Mapping[str, str] = field(default_factory=dict)
     examine: Examine = examine
     suspended: bool = False
+    glanced: set[ConsoleKey] = field(default_factory=set)
+    """Consoles that are open only because a pane shows them."""
 
     def key(self, action: Action) -> str:
         """How the key of an action is written."""
@@ -185,6 +189,11 @@ class FleetScreen(Screen[None]):
         """Take keys again."""
         self._held = False
 
+    def on_screen_resume(self) -> None:
+        """While another screen hid it, it was not drawn."""
+        if self.is_mounted:
+            self.show(self.context.fleet.view())
+
     def on_screen_suspend(self) -> None:
         """Another screen has the keys now."""
         self.release()
@@ -203,6 +212,16 @@ class FleetScreen(Screen[None]):
             doing.in_view(self, action)
         else:
             doing.to_vms(self, action, self.targets(), self.hidden_targets())
+
+    def do_to(self, action: Action, row: VMView) -> None:
+        """Do an action to one VM, whatever is marked, or say why not."""
+        from vmtui.screens import doing  # noqa: PLC0415 (as above)
+
+        refusal = action.refusal(row.vm, self.view.connection(row.ref.uri))
+        if refusal:
+            self._refuse(refusal)
+        elif not self._held:
+            doing.to_vms(self, action, [row], 0)
 
     def _refuse(self, reason: str) -> None:
         """Say why not, once while it can still be read."""

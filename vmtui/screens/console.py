@@ -1,81 +1,252 @@
-"""The serial console on the whole terminal, with the interface out of its way."""
+"""Embedded consoles on the whole screen: one, or several side by side."""
 
 from __future__ import annotations
 
-from vmtui.backends.base import Console, Consoles, Logs
-from vmtui.config import escape_byte
-from vmtui.errors import BusyError, OperationError, VmtuiError
-from vmtui.screens.base import FleetScreen
-from vmtui.screens.confirm import ConfirmScreen, Question
-from vmtui.screens.doing import tell_error
+import textwrap
+from collections.abc import Sequence
+
+from textual import events, on
+from textual.app import ComposeResult
+
+from vmtui.consoles import Attachment, ConsoleKey, OpenConsole
+from vmtui.screens.base import Context
+from vmtui.screens.console_keys import BY_KEY, COMMANDS
+from vmtui.screens.console_verbs import ConsoleVerbs
+from vmtui.screens.keys import display, normalised
 from vmtui.units import plain
-from vmtui.views import VMRef, VMView
+from vmtui.views import FleetView
+from vmtui.widgets import copy_mode
+from vmtui.widgets.console_lines import ConsoleBottom, ConsoleOffer, ConsoleTop, SearchInput
+from vmtui.widgets.console_tiles import Tile, Tiles
+from vmtui.widgets.terminal_view import TerminalView
+
+BANNER_LINES = 3
+
+STEPS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 
 
-async def open_console(screen: FleetScreen, row: VMView) -> None:
-    """Attach to the console of a VM until the user detaches; for a worker of the app."""
-    name = plain(row.vm.name)
-    screen.hold()
-    try:
-        console = await _attached(screen, row.ref, name)
-        if console is None:
+class ConsoleScreen(ConsoleVerbs):
+    """`c` and `w`. Keys go to the guest in front; after the prefix they are commands."""
+
+    DEFAULT_CSS = """
+    ConsoleScreen { background: $background; layout: vertical; overflow: hidden;
+        layers: below above; }
+    ConsoleScreen.searching > ConsoleBottom { display: none; }
+    """
+
+    AUTO_FOCUS = ""
+
+    def __init__(self, context: Context, keys: Sequence[ConsoleKey], *, grid: bool = False) -> None:
+        super().__init__()
+        self.context = context
+        self.prefix = normalised(context.config.console_prefix)
+        self.front = context.consoles.open(keys[0])
+        self._gridded = [context.consoles.open(key) for key in keys] if grid else []
+        self._pending = False
+        self.top = ConsoleTop()
+        self.tiles = Tiles()
+        self.bottom = ConsoleBottom()
+        self.search = SearchInput()
+        self.offer = ConsoleOffer([(display(c.key), c.label) for c in COMMANDS])
+
+    def compose(self) -> ComposeResult:
+        """From top to bottom."""
+        yield self.top
+        yield self.tiles
+        yield self.bottom
+        yield self.search
+        yield self.offer
+
+    def on_mount(self) -> None:
+        """Show it."""
+        self.settle()
+
+    def on_screen_resume(self) -> None:
+        """Others may have drawn what changed meanwhile."""
+        for tile in self.tiles.tiles:
+            tile.view.refresh()
+        self.consoles_changed()
+
+    def on_screen_suspend(self) -> None:
+        """Below a dialog it is drawn in colours that can be dimmed."""
+        for tile in self.tiles.tiles:
+            tile.view.refresh()
+
+    # -- which consoles are seen ---------------------------------------------------------------
+
+    @property
+    def in_grid(self) -> list[OpenConsole]:
+        """Those side by side; empty while one is alone."""
+        return [c for c in self._gridded if c in self.context.consoles.all]
+
+    def typed_into(self) -> Sequence[OpenConsole]:
+        """Where typing goes."""
+        return self.in_grid if self.tiles.armed else (self.front,)
+
+    @property
+    def view(self) -> TerminalView | None:
+        """What shows the console in front."""
+        return self.tiles.view(self.front)
+
+    def settle(self) -> None:
+        """Show the console in front, or the grid, and give it the keys."""
+        open_ = self.context.consoles.all
+        if self.front not in open_:
+            if not open_:
+                if self.is_active:
+                    self.dismiss()
+                return
+            self.front = (self.in_grid or open_)[0]
+        if len(self.in_grid) < 2:
+            self.tiles.armed = False
+        elif self.front not in self.in_grid:
+            self._gridded.append(self.front)
+        seen = self.in_grid or [self.front]
+        self.context.glanced.difference_update(console.key for console in seen)
+        self.tiles.show(seen, open_, self._tile)
+        if (view := self.view) is not None:
+            self.set_focus(view)
+        self.consoles_changed()
+
+    def _tile(self, console: OpenConsole) -> Tile:
+        tile = Tile(console, self.name_of(console.key))
+        tile.view.capture = self._captured
+        tile.view.typed_into = self.typed_into
+        console.terminal.allow_clipboard = self.context.config.guest_clipboard
+        return tile
+
+    def bring(self, console: OpenConsole) -> None:
+        """Another console to the front."""
+        self.front = console
+        self.settle()
+
+    def use_grid(self, consoles: Sequence[OpenConsole]) -> None:
+        """These side by side; none: the one in front alone."""
+        self._gridded = list(consoles)
+        self.tiles.armed = False
+        self.settle()
+
+    def name_of(self, key: ConsoleKey) -> str:
+        """The VM's name, and the console's where it is not the first."""
+        row = self.context.fleet.view().row(key.ref)
+        name = plain(row.vm.name) if row else "a VM that is gone"
+        return f"{name} {plain(key.name)}" if key.name else name
+
+    # -- drawing -------------------------------------------------------------------------------
+
+    def consoles_changed(self) -> None:
+        """Draw what changed; not called more often than the eye can follow."""
+        if self.is_mounted and self._all_open():
+            for tile in self.tiles.tiles:
+                if copied := tile.console.terminal.take_clipboard():
+                    self.app.copy_to_clipboard(copied)
+            self.tiles.update()
+            self._show_lines()
+
+    def _all_open(self) -> bool:
+        """Whether what is seen is still open; if not, other consoles are shown."""
+        seen = {self.front, *(tile.console for tile in self.tiles.tiles)}
+        if seen.issubset(self.context.consoles.all):
+            return True
+        self.settle()
+        return False
+
+    def show(self, view: FleetView) -> None:  # noqa: ARG002
+        """Names and states may be others."""
+        self.tick()
+
+    def tick(self) -> None:
+        """A second has passed."""
+        if self.is_mounted and self._all_open():
+            self._show_lines()
+
+    def _show_lines(self) -> None:
+        for tile in self.tiles.tiles:
+            tile.view.say(*self._banner(tile.console, tile.view.size.width))
+        named = [(self.name_of(c.key), c) for c in self.context.consoles.all]
+        armed = len(self.in_grid) if self.tiles.armed else 0
+        title = plain(self.front.terminal.title) if self.context.config.guest_title else ""
+        name = self.name_of(self.front.key)
+        self.top.show(f"{name} – {title}" if title else name, self.front, named, armed)
+        view, prefix = self.view, display(self.prefix)
+        self.offer.offer(on=self._pending, width=self.size.width)
+        if self.context.clock.monotonic_s() < self.told_until_s:
+            self.bottom.say(self.told)
+        elif view is not None and view.copying:
+            self.bottom.say(copy_mode.KEYS)
+        elif self.tiles.armed:
+            self.bottom.say(f"{prefix} b ends typing into all")
+        elif self.front.offers_size:
+            self.bottom.say(
+                f"{prefix} d back · {prefix} ? keys · {prefix} z tells the guest this size"
+            )
+        else:
+            self.bottom.say(f"{prefix} d back · {prefix} ? keys · Shift+PgUp scrolls back")
+
+    def _banner(self, console: OpenConsole, width: int) -> list[str]:
+        prefix = display(self.prefix)
+        notice = plain(console.notice)
+        texts = {
+            Attachment.ATTACHED: plain(console.hint),
+            Attachment.WATCHING: f"{notice} You see what is printed. {prefix} t takes it over.",
+            Attachment.HELD: f"{notice} {prefix} t takes it over.",
+            Attachment.OFF: f"{notice} It is attached again when the VM starts.",
+            Attachment.LOST: f"{notice} It is attached again when the connection is back.",
+            Attachment.FAILED: notice,
+        }
+        text = texts.get(console.attachment, "")
+        return textwrap.wrap(text.strip(), max(20, width - 2))[:BANNER_LINES]
+
+    # -- keys ----------------------------------------------------------------------------------
+
+    def check_consume_key(self, key: str, character: str | None) -> bool:  # noqa: ARG002
+        """Keys of Textual's own don't come before the guest, whatever has the focus."""
+        return not self.search.has_focus
+
+    def on_key(self, event: events.Key) -> None:
+        """A key that came before the focus was given."""
+        view = self.view
+        if view is not None and not self.search.has_focus:
+            event.stop()
+            view.take(event)
+
+    def _captured(self, event: events.Key) -> bool:
+        """Whether a key is a command, or the way to one."""
+        if self._pending:
+            self._pending = False
+            self._command(event.key)
+            self._show_lines()
+            return True
+        if event.key == self.prefix:
+            self._pending = True
+            self._show_lines()
+            return True
+        return self.copies(event.key)
+
+    def _command(self, key: str) -> None:
+        if key == self.prefix:
+            if self.view is not None:
+                self.view.type(key, None)
+        elif key in BY_KEY:
+            getattr(self, f"do_{BY_KEY[key].id}")()
+        elif key.isdecimal():
+            open_ = self.context.consoles.all
+            if 0 < int(key) <= len(open_):
+                self.bring(open_[int(key) - 1])
+        elif key in STEPS:
+            self._move(*STEPS[key])
+
+    def _move(self, across: int, down: int) -> None:
+        grid = self.in_grid
+        if not grid:
             return
-        reason = await _hand_over(screen, console, name, await _history(screen, row.ref))
-    except VmtuiError as error:
-        tell_error(screen, error)
-        return
-    finally:
-        screen.release()
-    if reason:
-        screen.app.notify(plain(reason), title=name, markup=False, timeout=4)
+        at = grid.index(self.front) + across + down * self.tiles.columns
+        if 0 <= at < len(grid):
+            self.bring(grid[at])
 
-
-async def _attached(screen: FleetScreen, ref: VMRef, name: str) -> Console | None:
-    backend = screen.context.fleet.backend(ref)
-    if not isinstance(backend, Consoles):
-        raise OperationError(f"{name} has no console here", why="this connection offers none")
-    try:
-        return await backend.console(ref.id)
-    except BusyError as busy:
-        question = Question(
-            title=f"Take over the console of {name}?",
-            groups=(("", (str(busy), "Whoever is attached now is detached.")),),
-            yes="take over",
-        )
-    if not await screen.app.push_screen_wait(ConfirmScreen(question)):
-        return None
-    return await backend.console(ref.id, force=True)
-
-
-async def _history(screen: FleetScreen, ref: VMRef) -> bytes:
-    backend = screen.context.fleet.backend(ref)
-    return await backend.console_history(ref.id) if isinstance(backend, Logs) else b""
-
-
-async def _hand_over(screen: FleetScreen, console: Console, name: str, history: bytes) -> str:
-    from vmtui import attach  # noqa: PLC0415 (it needs a terminal's modules)
-
-    app, context = screen.app, screen.context
-    escape = escape_byte(context.config.console_escape)
-    failure: BaseException | None = None
-    reason = ""
-    context.suspended = True
-    try:
-        # The batch keeps Textual from drawing: its output is stopped while suspended, and what
-        # is written then would fill a queue that nobody empties, and block the loop.
-        with app.batch_update(), app.suspend():
-            try:
-                reason = await attach.attach(
-                    console, name=name, escape=escape, history=history, clear=True
-                )
-            except BaseException as error:
-                # Past app.suspend() it would leave the terminal without the interface.
-                failure = error
-    finally:
-        context.suspended = False
-        await console.close()
-    app.refresh(layout=True)
-    screen.show(context.fleet.view())
-    if failure is not None:
-        raise failure
-    return reason
+    @on(events.DescendantFocus)
+    def _focused(self) -> None:
+        """A click on a tile brings it to the front."""
+        if isinstance(self.focused, TerminalView) and self.focused.console is not self.front:
+            self.front = self.focused.console
+            self._show_lines()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from vmtui.actions import BY_ID
 from vmtui.backends.base import ProgressSink
 from vmtui.screens.base import FleetScreen
-from vmtui.screens.console import open_console
 from vmtui.screens.create import CONSOLE, NOTHING, CreateScreen, Wanted, creating_connections
 from vmtui.screens.dashboard import Dashboard
 from vmtui.screens.doing import Outcome, tell
+from vmtui.screens.opening import open_console
 from vmtui.views import TaskStatus, VMRef
 
 

@@ -12,6 +12,7 @@ from vmtui.actions import BY_ID
 from vmtui.column_sets import ColumnSet
 from vmtui.screens.base import Context, FleetScreen
 from vmtui.screens.emptiness import explanation
+from vmtui.screens.glances import Glances
 from vmtui.screens.log_reader import LogReader
 from vmtui.views import FleetView, VMRef, VMView
 from vmtui.widgets.action_bar import ActionBar
@@ -34,7 +35,7 @@ def detail_height(terminal_height: int) -> int:
     return min(20, terminal_height * 2 // 5)
 
 
-class Dashboard(LogReader, FleetScreen):
+class Dashboard(Glances, LogReader, FleetScreen):
     """The list of VMs with all around it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -132,6 +133,7 @@ class Dashboard(LogReader, FleetScreen):
     def _show_current(self) -> None:
         row = self.table.current
         self.detail.show(row, self.view.connection(row.ref.uri) if row else None)
+        self.glance()
         self._show_status()
         refusal = self.refusals()
         self.actions.show(lambda action: bool(refusal(action)))
@@ -173,6 +175,10 @@ class Dashboard(LogReader, FleetScreen):
             return None
         return self.table.rows.pointed
 
+    def glanced_at(self) -> VMView | None:
+        """The VM in the pane, where there is one."""
+        return self.table.rows.current if self.detail.display else None
+
     def point_at(self, ref: VMRef) -> None:
         """Put the cursor on a VM."""
         self.table.point_at(ref)
@@ -207,7 +213,7 @@ class Dashboard(LogReader, FleetScreen):
         from vmtui.screens.vm import VMScreen  # noqa: PLC0415
 
         ref = self.table.rows.pointed
-        if ref is not None:
+        if ref is not None and not self.opens():
             self.app.push_screen(VMScreen(self.context, ref, self.detail.tab))
 
     @on(HostPane.Opened)
@@ -219,6 +225,7 @@ class Dashboard(LogReader, FleetScreen):
     @on(Detail.TabChanged)
     def _tab_changed(self) -> None:
         self.read_log()
+        self.glance()
 
     @on(ActionBar.Chosen)
     def _action_chosen(self, event: ActionBar.Chosen) -> None:

@@ -40,11 +40,11 @@ def in_view(screen: FleetScreen, action: Action) -> None:
 
 def to_vms(screen: FleetScreen, action: Action, rows: Sequence[VMView], hidden: int) -> None:
     """Do an action to VMs, in a worker of the app: it outlives the screen."""
-    if action.id == "console":
-        from vmtui.screens.console import open_console  # noqa: PLC0415
+    if action.prepare is None:
+        from vmtui.screens.opening import OPENERS  # noqa: PLC0415
 
         screen.hold()  # from this key on, not from when the worker runs
-        screen.app.run_worker(open_console(screen, rows[0]), group="console", exclusive=True)
+        screen.app.run_worker(OPENERS[action.id](screen, rows), group="console", exclusive=True)
         return
     if action.dangerous:
         screen.hold()

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from vmtui.screens.base import Context, FleetScreen
+from vmtui.screens.glances import Glances
 from vmtui.screens.graphing import GRAPH_KEYS, Graphing
 from vmtui.screens.log_reader import LogReader
 from vmtui.views import FleetView, VMRef, VMView
@@ -18,13 +19,14 @@ from vmtui.widgets.graph_panel import GraphPanel
 from vmtui.widgets.top_bar import TopBar
 
 
-class VMScreen(Graphing, LogReader, FleetScreen):
+class VMScreen(Graphing, Glances, LogReader, FleetScreen):
     """Actions here are done to this VM, whatever is marked elsewhere."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *GRAPH_KEYS,
         Binding("tab,right_square_bracket", "tab(1)", "next tab", show=False),
         Binding("shift+tab,left_square_bracket", "tab(-1)", "previous tab", show=False),
+        Binding("enter", "open_tab", "open", show=False),
         Binding("up,k", "log(1)", "back", show=False),
         Binding("down,j", "log(-1)", "on", show=False),
         Binding("pageup,ctrl+b,ctrl+u", "log(20)", "a page back", show=False),
@@ -70,6 +72,7 @@ class VMScreen(Graphing, LogReader, FleetScreen):
         row = view.row(self._ref)
         self.top_bar.show(view)
         self.detail.show(row, view.connection(self._ref.uri))
+        self.glance()
         refusal = self.refusals()
         self.actions.show(lambda action: bool(refusal(action)))
         if row is not None:
@@ -91,9 +94,18 @@ class VMScreen(Graphing, LogReader, FleetScreen):
         """This VM, while its log is shown."""
         return self._ref if self.detail.shows_log else None
 
+    def glanced_at(self) -> VMView | None:
+        """This VM."""
+        return self.view.row(self._ref)
+
+    def action_open_tab(self) -> None:
+        """Enter: what the tab shows, in full."""
+        self.opens()
+
     @on(Detail.TabChanged)
     def _tab_changed(self) -> None:
         self.read_log()
+        self.glance()
 
     @on(ActionBar.Chosen)
     def _action_chosen(self, event: ActionBar.Chosen) -> None:

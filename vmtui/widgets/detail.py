@@ -1,4 +1,4 @@
-"""The pane of one VM in a border with tabs: its panes, its log, its facts."""
+"""The pane of one VM in a border with tabs: its panes, console, screen, log and facts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Sequence
 
 from rich.segment import Segment
 from textual import events
+from textual.app import ComposeResult
+from textual.filter import LineFilter
 from textual.message import Message
 
+from vmtui.consoles import OpenConsole
 from vmtui.history import History
 from vmtui.theming import Ink
 from vmtui.units import plain
@@ -15,6 +18,7 @@ from vmtui.views import ConnectionView, VMView
 from vmtui.widgets.ages import greyed, vm_stale_s
 from vmtui.widgets.clock import Clock, short_duration
 from vmtui.widgets.columns import uptime_s
+from vmtui.widgets.console_pane import ConsolePane
 from vmtui.widgets.explanation import Explanation
 from vmtui.widgets.facts import facts
 from vmtui.widgets.facts_pane import fact_columns, fact_lines
@@ -22,10 +26,12 @@ from vmtui.widgets.graph_panel import GraphPanel
 from vmtui.widgets.lines import Line, fit, length
 from vmtui.widgets.log_pane import LogPane
 from vmtui.widgets.plots import PANE_GAP, PANE_LEAST, pane_span_s
+from vmtui.widgets.screen_view import ScreenView
 from vmtui.widgets.states import vm_state
+from vmtui.widgets.terminal_strips import own_colours
 from vmtui.widgets.vm_sections import vm_explanations, vm_sections
 
-OVERVIEW, LOG, FACTS = TABS = ("Overview", "Log", "Facts")
+OVERVIEW, CONSOLE, SCREEN, LOG, FACTS = TABS = ("Overview", "Console", "Screen", "Log", "Facts")
 
 LOG_LEAST = 8
 """Lines from which the log has its place below the facts of a whole screen."""
@@ -41,6 +47,10 @@ class Detail(GraphPanel):
     """What is known of the VM under the cursor."""
 
     focused_border = True
+
+    DEFAULT_CSS = """
+    Detail > ScreenView { margin: 1 2; }
+    """
 
     class TabChanged(Message):
         """Another tab was chosen."""
@@ -58,20 +68,39 @@ class Detail(GraphPanel):
         self._row: VMView | None = None
         self._connection: ConnectionView | None = None
         self._log = LogPane()
+        self._console_pane = ConsolePane()
+        self.screen_view = ScreenView(prefix="", id="screen")
+        self.screen_view.can_focus = False  # it is only looked at here
         self._said: tuple[str, ...] = ()
         self.tab = 0
         self._tab_spans: list[tuple[int, int]] = []
 
+    def compose(self) -> ComposeResult:
+        """The guest's screen draws itself."""
+        self.screen_view.display = self.shown_tab == SCREEN
+        yield self.screen_view
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """A guest's console is shown in the colours of the user's own terminal."""
+        filters = super().get_line_filters()
+        return own_colours(self, filters) if self.shown_tab == CONSOLE else filters
+
+    @property
+    def shown_tab(self) -> str:
+        """The tab that is chosen."""
+        return TABS[self.tab]
+
     @property
     def shows_log(self) -> bool:
         """Whether the log may be on the screen."""
-        return TABS[self.tab] == LOG or (self._whole and not self.shows_graphs)
+        facts_in_full = self._whole and not self.shows_graphs
+        return self.shown_tab == LOG or (facts_in_full and self.shown_tab in (OVERVIEW, FACTS))
 
     @property
     def shows_graphs(self) -> bool:
         """Whether the screen is filled with graphs."""
         active = self._row is not None and self._row.vm.state.active
-        return self._whole and TABS[self.tab] == OVERVIEW and active
+        return self._whole and self.shown_tab == OVERVIEW and active
 
     def show(self, row: VMView | None, connection: ConnectionView | None) -> None:
         """Take over a VM; the same object again changes nothing."""
@@ -85,7 +114,7 @@ class Detail(GraphPanel):
 
     def tick(self) -> None:
         """A second has passed: draw again if that changes a word."""
-        if TABS[self.tab] == FACTS or self._notes() != self._said:
+        if self.shown_tab == FACTS or self._notes() != self._said:
             self.redraw()
 
     def redraw(self) -> None:
@@ -125,6 +154,12 @@ class Detail(GraphPanel):
         """What the figures of its panes are."""
         return vm_explanations(self._row) if self._row else ()
 
+    def show_console(self, console: OpenConsole | None, note: str = "") -> None:
+        """Take over the VM's console, or a note on why there is none."""
+        self._console_pane.take(console, note)
+        if self.shown_tab == CONSOLE:
+            self.redraw()
+
     # -- log and tabs --------------------------------------------------------------------------
 
     def show_log(self, text: str, note: str = "") -> None:
@@ -139,6 +174,7 @@ class Detail(GraphPanel):
     def choose(self, tab: int) -> None:
         """Go to a tab."""
         self.tab = tab
+        self.screen_view.display = self.shown_tab == SCREEN
         self.redraw()
         self.post_message(self.TabChanged())
 
@@ -171,7 +207,9 @@ class Detail(GraphPanel):
         ink = self.ink
         if self._log.back and self.shows_log:
             return [Segment(f"{self._log.back} lines below", ink.warn)]
-        if self._row is None or TABS[self.tab] != OVERVIEW:
+        if self.shown_tab in (CONSOLE, SCREEN) and self._row is not None:
+            return [Segment("Enter opens it", ink.quiet)]
+        if self._row is None or self.shown_tab != OVERVIEW:
             return []
         old, state, *more = self._notes()
         style = vm_state(self._row, ink, self._clock.monotonic_s())[1]
@@ -207,9 +245,12 @@ class Detail(GraphPanel):
         row = self._row
         if row is None:
             return []
-        if TABS[self.tab] == LOG:
-            return self._log.lines(self.ink, width, height)
-        if TABS[self.tab] == FACTS or not row.vm.state.active:
+        tab = self.shown_tab
+        if tab == CONSOLE:
+            return self._console_pane.lines(self.ink, width, height)
+        if tab in (LOG, SCREEN):
+            return self._log.lines(self.ink, width, height) if tab == LOG else []
+        if self.shown_tab == FACTS or not row.vm.state.active:
             return self._facts(row, width, height)
         ink = self.ink if self._age_s() is None and not row.stalled else greyed(self.ink)
         if self.shows_graphs:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from vmtui.backends.kvm.definition import Definition, DiskDefinition
 from vmtui.model import Accel, DiskKind, Firmware
-from vmtui.spec import BootKind
 from vmtui.units import KIB
 
 MONITORS = 4
@@ -38,6 +37,16 @@ class KernelFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsolePlace:
+    """The files of one console."""
+
+    socket: Path
+    log: Path  # all that it printed since the start
+    lock: Path  # held by who is attached
+    hold: Path  # the socket on which that one is asked to let go
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where one VM's things are on this machine."""
 
@@ -52,15 +61,13 @@ class Place:
         """The socket of one QMP monitor."""
         return self.runtime / f"monitor{index}.sock"
 
-    @property
-    def console(self) -> Path:
-        """The socket of the serial console."""
-        return self.runtime / "console.sock"
-
-    @property
-    def console_log(self) -> Path:
-        """What the serial console printed since the start."""
-        return self.runtime / "console.log"
+    def console(self, name: str) -> ConsolePlace:
+        """The files of a console, by its name."""
+        stem = console_chardev(name)
+        socket, log, lock, hold = (
+            self.runtime / f"{stem}.{suffix}" for suffix in ("sock", "log", "lock", "hold")
+        )
+        return ConsolePlace(socket, log, lock, hold)
 
     @property
     def pidfile(self) -> Path:
@@ -83,6 +90,11 @@ class Place:
         return self.runtime / "agent.sock"
 
 
+def console_chardev(name: str) -> str:
+    """What QEMU calls the host's side of the console of that name."""
+    return "console" if name == "serial0" else f"console-{name}"
+
+
 def argv(name: str, definition: Definition, place: Place) -> list[str]:
     """All of QEMU's arguments, the program first."""
     return [place.qemu, *_arguments(name, definition, place)]
@@ -97,13 +109,14 @@ def _arguments(name: str, definition: Definition, place: Place) -> Iterator[str]
     yield from _machine(definition, place)
     yield from _boot(definition, place)
     yield from _monitors(place)
-    yield from _console(place)
+    yield from _serial_consoles(definition, place)
     yield from _disks(definition, place)
     yield from _nics(definition)
     yield from _paravirtual(place)
+    yield from _virtio_consoles(definition, place)
     if definition.tpm:
         yield from _tpm(place)
-    if definition.boot is not BootKind.MICRO:
+    if definition.displays:
         yield from _screen(place)
 
 
@@ -142,14 +155,24 @@ def _monitors(place: Place) -> Iterator[str]:
         yield from ("-mon", _options(f"chardev=monitor{index}", mode="control"))
 
 
-def _console(place: Place) -> Iterator[str]:
-    yield from (
-        "-chardev",
-        _socket("console", place.console)
-        + ","
-        + _options(f"logfile={_escaped(place.console_log)}"),
-    )
-    yield from ("-device", "isa-serial,chardev=console")
+def _serial_consoles(definition: Definition, place: Place) -> Iterator[str]:
+    for name in definition.consoles:
+        if name.startswith("serial"):
+            yield from _console_socket(name, place)
+            yield from ("-device", f"isa-serial,chardev={console_chardev(name)}")
+
+
+def _virtio_consoles(definition: Definition, place: Place) -> Iterator[str]:
+    for name in definition.consoles:
+        if name.startswith("virtio"):
+            yield from _console_socket(name, place)
+            yield from ("-device", f"virtconsole,chardev={console_chardev(name)}")
+
+
+def _console_socket(name: str, place: Place) -> Iterator[str]:
+    files = place.console(name)
+    socket = _socket(console_chardev(name), files.socket)
+    yield from ("-chardev", f"{socket},{_options(f'logfile={_escaped(files.log)}')}")
 
 
 def _disks(definition: Definition, place: Place) -> Iterator[str]:
@@ -178,7 +201,9 @@ def _nics(definition: Definition) -> Iterator[str]:
             options = {"id": f"net{index}", "ifname": nic.tap, "script": "no", "downscript": "no"}
             yield from ("-netdev", _options("tap", **options))
         else:
-            yield from ("-netdev", f"user,id=net{index}")
+            # From this machine only: QEMU would take connections from anywhere.
+            forwards = [f"hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in nic.forwarded]
+            yield from ("-netdev", ",".join(["user", f"id=net{index}", *forwards]))
         yield from ("-device", f"virtio-net-pci,netdev=net{index},mac={nic.mac}")
 
 

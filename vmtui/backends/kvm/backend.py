@@ -12,10 +12,19 @@ from contextlib import suppress
 import psutil
 
 from vmtui.backends import local_host
-from vmtui.backends.base import Console, DeletePlan, Doomed, Feature, Kept, ProgressSink
-from vmtui.backends.kvm import disks, firmware, lifecycle, program, swtpm
+from vmtui.backends.base import (
+    Console,
+    DeletePlan,
+    Doomed,
+    Feature,
+    Kept,
+    ProgressSink,
+    Viewer,
+)
+from vmtui.backends.kept_output import ALL
+from vmtui.backends.kvm import console as consoles
+from vmtui.backends.kvm import disks, display, firmware, lifecycle, program, swtpm
 from vmtui.backends.kvm.accel import prove
-from vmtui.backends.kvm.console import SocketConsole, follow
 from vmtui.backends.kvm.definition import VERSION, Definition, NicDefinition, memory_text
 from vmtui.backends.kvm.files import tail
 from vmtui.backends.kvm.gauge import ANSWER_WAIT_S, Gauge
@@ -25,6 +34,7 @@ from vmtui.backends.kvm.watch import Watch
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import InputError, NoSuchVMError, StateError, read_only
 from vmtui.images import micro
+from vmtui.keyboards import known
 from vmtui.model import (
     VM,
     Event,
@@ -34,6 +44,7 @@ from vmtui.model import (
     Power,
     VMId,
 )
+from vmtui.picture import Picture
 from vmtui.spec import BootKind, VMSpec, name_problem
 
 
@@ -50,6 +61,8 @@ class KvmBackend:
         | Feature.PAUSE
         | Feature.CONSOLE
         | Feature.LOG
+        | Feature.DISPLAY
+        | Feature.POINTER
     )
 
     def __init__(self, *, read_only: bool = False, store: Store | None = None) -> None:
@@ -278,19 +291,34 @@ class KvmBackend:
 
     # -- Consoles ----------------------------------------------------------------------------
 
-    async def console(self, vm: VMId, *, force: bool = False) -> Console:
-        """Attach to the serial console's socket."""
+    async def console(
+        self, vm: VMId, name: str = "", *, force: bool = False, history_bytes: int = 0
+    ) -> Console:
+        """Attach to a console's socket."""
         if self._read_only:
             raise read_only(f"the console of {self._machine(vm).name}")
         machine = self._active(vm, "attach to")
-        return await SocketConsole.attach(machine.name, machine.place, force=force)
+        return await consoles.attached(machine, name, force=force, history_bytes=history_bytes)
 
-    async def console_output(self, vm: VMId) -> AsyncGenerator[bytes, None]:
+    async def watch_console(self, vm: VMId, name: str = "", *, history_bytes: int = 0) -> Console:
+        """From QEMU's log of the console, disturbing nobody."""
+        return consoles.watched(self._active(vm, "watch"), name, history_bytes=history_bytes)
+
+    async def resize_console(self, vm: VMId, name: str, columns: int, rows: int) -> bool:
+        """For virtio consoles, where this QEMU can."""
+        machine = self._active(vm, "resize the console of")
+        if self._read_only:
+            raise read_only(f"the console of {machine.name}")
+        return await consoles.resized(machine, name, columns, rows)
+
+    async def console_output(self, vm: VMId, name: str = "") -> AsyncGenerator[bytes, None]:
         """From QEMU's log of the console: all since the start, disturbing nobody."""
-        machine = self._active(vm, "watch")
-        assert machine.process is not None
-        async for chunk in follow(machine.place.console_log, machine.process):
-            yield chunk
+        console = await self.watch_console(vm, name, history_bytes=ALL)
+        try:
+            while data := await console.read():
+                yield data
+        finally:
+            await console.close()
 
     def _active(self, vm: VMId, verb: str) -> Machine:
         machine = self._machine(vm)
@@ -302,6 +330,29 @@ class KvmBackend:
             )
         return machine
 
+    # -- Displays ----------------------------------------------------------------------------
+
+    async def picture(self, vm: VMId) -> Picture:
+        """QEMU's own drawing of the screen."""
+        return await display.picture(self._active(vm, "show the screen of"))
+
+    async def press(self, vm: VMId, keys: Sequence[str], *, hold_ms: int = 20) -> None:
+        """Keys of the machine's keyboard."""
+        await display.press(self._listening(vm), known(keys), hold_ms)
+
+    async def point(self, vm: VMId, x: float, y: float, buttons: frozenset[str]) -> None:
+        """The machine's tablet."""
+        await display.point(self._listening(vm), x, y, buttons)
+
+    async def viewer(self, vm: VMId) -> Viewer:
+        """QEMU's VNC socket."""
+        return display.viewer(self._active(vm, "view"))
+
+    def _listening(self, vm: VMId) -> Machine:
+        if self._read_only:
+            raise read_only(f"input to {self._machine(vm).name}")
+        return self._active(vm, "type to")
+
     # -- Logs --------------------------------------------------------------------------------
 
     async def log(self, vm: VMId, *, limit_bytes: int = 65536) -> str:
@@ -309,9 +360,10 @@ class KvmBackend:
         runtime = self._machine(vm).place.runtime
         return tail(runtime / "qemu.log", limit_bytes).decode(errors="replace")
 
-    async def console_history(self, vm: VMId, *, limit_bytes: int = 65536) -> bytes:
-        """What the serial console printed since the last start."""
-        return tail(self._machine(vm).place.console_log, limit_bytes)
+    async def console_history(self, vm: VMId, name: str = "", *, limit_bytes: int = 65536) -> bytes:
+        """What a console printed since the last start."""
+        machine = self._machine(vm)
+        return tail(consoles.files(machine, name).log, limit_bytes)
 
 
 def _doomed(machine: Machine) -> Iterator[Doomed]:

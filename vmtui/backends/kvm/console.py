@@ -1,22 +1,29 @@
-"""The serial console of a direct VM: one holder at a time, take-over by consent of the asker."""
+"""The text consoles of a direct VM: one holder at a time, take-over by consent of the asker."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+import socket
+import struct
 from contextlib import suppress
 from pathlib import Path
 
-from vmtui.backends.kvm.argv import Place
+from vmtui.backends.base import Console, Ending, console_named
+from vmtui.backends.joined_console import JoinedConsole, LoggedConsole
+from vmtui.backends.kept_output import KeptOutput, WatchedConsole
+from vmtui.backends.kvm.argv import ConsolePlace, console_chardev
 from vmtui.backends.kvm.locks import try_lock, wait_lock
-from vmtui.backends.kvm.process import Process
+from vmtui.backends.kvm.machine import Machine
+from vmtui.backends.kvm.procfs import command_of
 from vmtui.errors import BusyError, OperationError, UnreachableError
+from vmtui.units import plain
 
-READ_BYTES = 65536
+READ_BYTES = 256 * 1024
 TAKE_OVER_TIMEOUT_S = 3.0
-FOLLOW_INTERVAL_S = 0.02
-"""How often the console's log is looked at while someone waits for a word in it."""
+FLUSH_LIMIT_S = 0.5
+RESIZE = "chardev-window-size-changed"
+_UCRED = struct.Struct("3i")  # unix(7): pid, uid, gid
 
 
 class SocketConsole:
@@ -24,6 +31,8 @@ class SocketConsole:
 
     The holder also listens on a socket of its own: who connects to it asks the holder to leave.
     """
+
+    history_bytes = 0
 
     def __init__(
         self,
@@ -37,30 +46,32 @@ class SocketConsole:
         self._lock = lock
         self._hold = hold
         self._server: asyncio.Server | None = None
-        self._taken = asyncio.Event()
-        self._ended_because = ""
+        self._ending: Ending | None = None
+        self._taker = ""
 
     @classmethod
-    async def attach(cls, name: str, place: Place, *, force: bool) -> SocketConsole:
+    async def attach(cls, name: str, place: ConsolePlace, *, force: bool) -> SocketConsole:
         """Raises BusyError when another process is attached and `force` is not given."""
-        hold = place.runtime / "console.hold"
-        lock = try_lock(place.runtime / "console.lock")
+        lock = try_lock(place.lock)
         if lock is None and force:
-            lock = await _take_over(name, hold, place.runtime / "console.lock")
+            lock = await _take_over(name, place)
         if lock is None:
             raise BusyError(
                 f"someone is attached to the console of {name} already",
-                why=_holder(place.runtime / "console.lock"),
+                why=_holder(place.lock),
                 hint=f"Take it over with: vmtui console --force {name}",
             )
         try:
-            reader, writer = await asyncio.open_unix_connection(str(place.console))
+            reader, writer = await asyncio.open_unix_connection(str(place.socket), limit=READ_BYTES)
         except OSError as error:
             os.close(lock)
             raise UnreachableError(
                 f"the console of {name} can't be reached", why=error.strerror or ""
             ) from error
-        console = cls(reader, writer, lock, hold)
+        except BaseException:
+            os.close(lock)
+            raise
+        console = cls(reader, writer, lock, place.hold)
         try:
             await console._listen()
         except BaseException:
@@ -76,32 +87,32 @@ class SocketConsole:
 
     async def _on_take_over(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # Let go at once, also when nobody is reading: the asker waits for the lock.
-        self._ended_because = "the console was taken over by another process"
-        self._taken.set()
+        if self._ending is None:
+            self._ending = Ending.TAKEN
+            self._taker = _peer(writer)
         await self.close()
         writer.close()
 
     @property
-    def ended_because(self) -> str:
+    def ending(self) -> Ending:
         """Why `read` gave b""."""
-        return self._ended_because
+        return self._ending or Ending.OFF
+
+    @property
+    def ended_because(self) -> str:
+        """The same for people."""
+        return {
+            Ending.TAKEN: f"the console was taken over by {self._taker}",
+            Ending.DETACHED: "it was detached",
+        }.get(self.ending, "the VM is off")
 
     async def read(self) -> bytes:
         """The next bytes; b"" at the end."""
-        data = asyncio.ensure_future(self._reader.read(READ_BYTES))
-        taken = asyncio.ensure_future(self._taken.wait())
-        try:
-            await asyncio.wait({data, taken}, return_when=asyncio.FIRST_COMPLETED)
-            if data.done() and not self._taken.is_set():
-                with suppress(OSError):
-                    if chunk := data.result():
-                        return chunk
-                self._ended_because = self._ended_because or "the VM is off"
-            return b""
-        finally:
-            for waiter in (data, taken):
-                waiter.cancel()
-            await asyncio.gather(data, taken, return_exceptions=True)
+        with suppress(OSError):
+            if data := await self._reader.read(READ_BYTES):
+                return data
+        self._ending = self._ending or Ending.OFF
+        return b""
 
     async def write(self, data: bytes) -> None:
         """Send all of `data`."""
@@ -113,45 +124,105 @@ class SocketConsole:
         """Detach. Idempotent."""
         if self._lock < 0:
             return
+        self._ending = self._ending or Ending.DETACHED
         lock, self._lock = self._lock, -1
         if self._server is not None:
             self._server.close()
             self._hold.unlink(missing_ok=True)
         self._writer.close()
-        with suppress(OSError):
-            await self._writer.wait_closed()
-        os.close(lock)
+        try:
+            # A guest that does not read must not keep the console from its next holder.
+            async with asyncio.timeout(FLUSH_LIMIT_S):
+                await self._writer.wait_closed()
+        except (TimeoutError, OSError):
+            self._writer.transport.abort()
+        finally:
+            os.close(lock)
 
 
-async def _take_over(name: str, hold: Path, lock_path: Path) -> int:
+def files(machine: Machine, name: str) -> ConsolePlace:
+    """Those of the console of that name, the first for an empty one. Raises InputError."""
+    return machine.place.console(console_named(machine.vm(), name))
+
+
+async def attached(machine: Machine, name: str, *, force: bool, history_bytes: int) -> Console:
+    """The console of that name, after what it printed before."""
+    place = files(machine, name)
+    virtio = console_named(machine.vm(), name).startswith("virtio")
+    if not history_bytes and not virtio:
+        return await SocketConsole.attach(machine.name, place, force=force)
+    # Opened first: all that the socket brings is then behind the history.
+    kept = _kept(place, history_bytes)
+    try:
+        console = await SocketConsole.attach(machine.name, place, force=force)
+    except BaseException:
+        kept.close()
+        raise
+    return LoggedConsole(console, kept) if virtio else JoinedConsole(console, kept)
+
+
+def watched(machine: Machine, name: str, *, history_bytes: int) -> Console:
+    """What the console of that name prints, whoever has it."""
+    process = machine.process
+    assert process is not None
+
+    async def alive() -> bool:
+        return process.alive
+
+    return WatchedConsole(_kept(files(machine, name), history_bytes), alive)
+
+
+def _kept(place: ConsolePlace, history_bytes: int) -> KeptOutput:
+    try:
+        return KeptOutput(place.log, history_bytes)
+    except OSError as error:
+        raise UnreachableError(f"{place.log} can't be read", why=error.strerror or "") from error
+
+
+async def resized(machine: Machine, name: str, columns: int, rows: int) -> bool:
+    """Tell a virtio console's driver in the guest the size; False where QEMU has no way to."""
+    name = console_named(machine.vm(), name)
+    if not name.startswith("virtio"):
+        return False
+    async with machine.asked() as monitor:
+        commands = await monitor.execute("query-commands")
+        if not any(command["name"] == RESIZE for command in commands):
+            return False
+        size = {"id": console_chardev(name), "cols": columns, "rows": rows}
+        await monitor.execute(RESIZE, size)
+    return True
+
+
+async def _take_over(name: str, place: ConsolePlace) -> int:
     with suppress(OSError):  # a holder that has just gone needs no asking
-        _, writer = await asyncio.open_unix_connection(str(hold))
+        _, writer = await asyncio.open_unix_connection(str(place.hold))
         writer.close()
     try:
-        return await wait_lock(lock_path, TAKE_OVER_TIMEOUT_S)
+        return await wait_lock(place.lock, TAKE_OVER_TIMEOUT_S)
     except TimeoutError as error:
         raise OperationError(
             f"the console of {name} could not be taken over",
-            why=f"{_holder(lock_path)} does not let go",
+            why=f"{_holder(place.lock)} does not let go",
             hint="End that process.",
         ) from error
 
 
 def _holder(lock_path: Path) -> str:
     try:
-        return f"process {int(lock_path.read_text('ascii'))}"
+        return _named(int(lock_path.read_text("ascii")))
     except (OSError, ValueError):
         return "another process"
 
 
-async def follow(log: Path, process: Process) -> AsyncIterator[bytes]:
-    """What is in the console's log, and what is added to it, until the process has ended."""
-    with log.open("rb") as file:
-        while True:
-            running = process.alive  # asked before the read: the last words must not be missed
-            if chunk := file.read(READ_BYTES):
-                yield chunk
-            elif not running:
-                return
-            else:
-                await asyncio.sleep(FOLLOW_INTERVAL_S)
+def _peer(writer: asyncio.StreamWriter) -> str:
+    peer = writer.get_extra_info("socket")
+    try:
+        credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    except OSError:
+        return "another process"
+    return _named(_UCRED.unpack(credentials)[0])
+
+
+def _named(pid: int) -> str:
+    command = plain(command_of(pid))
+    return f"process {pid} ({command})" if command else f"process {pid}"

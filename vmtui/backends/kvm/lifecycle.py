@@ -107,7 +107,8 @@ async def _prepared(machine: Machine, definition: Definition) -> Place:
         firmware=firmware.prepare(definition.firmware, machine.folder),
         kernel=kernel,
     )
-    longest = len(os.fsencode(place.runtime / "monitor0.sock"))
+    sockets = [place.monitor(0), *(place.console(name).socket for name in definition.consoles)]
+    longest = max(len(os.fsencode(socket)) for socket in sockets)
     if longest > SOCKET_PATH_LIMIT:
         raise OperationError(
             f"{machine.name} can't be started",

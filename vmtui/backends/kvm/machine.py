@@ -18,7 +18,7 @@ from vmtui.backends.kvm.process import Process, Record, boot_id, read_record
 from vmtui.backends.kvm.program import QEMU
 from vmtui.backends.kvm.store import Store
 from vmtui.errors import VmtuiError
-from vmtui.model import VM, Accel, Disk, DiskKind, Nic, State, VMId
+from vmtui.model import VM, Accel, Disk, DiskKind, Nic, SshAccess, State, VMId
 
 STOPPING_SHOWN_S = 180.0
 """A guest that has not reacted to a shutdown after this long is just running."""
@@ -47,6 +47,7 @@ class Machine:
         self.monitor: Monitor | None = None  # kept open for events
         self.run_state = ""
         self.stopping_since_s: float | None = None
+        self.drawing = asyncio.Lock()  # held while QEMU draws its screen for somebody
         self._stamp = (-1, -1, -1)
         self._record_stamp = 0
         self._disks: tuple[Disk, ...] = ()
@@ -209,7 +210,9 @@ class Machine:
             else (),
             image=(definition.image or definition.boot.value) if definition else None,
             description=definition.description if definition else "",
-            has_console=True,
+            consoles=definition.consoles if definition else ("serial0",),
+            displays=definition.displays if definition else 0,
+            ssh=definition.ssh_access if definition else SshAccess(),
             problem=problem,
         )
 

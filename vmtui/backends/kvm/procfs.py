@@ -9,6 +9,7 @@ from pathlib import Path
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _NS = 1_000_000_000
+_COMMAND_SHOWN = 60
 
 
 def stat_fields(pid: int) -> list[str]:
@@ -19,6 +20,17 @@ def stat_fields(pid: int) -> list[str]:
     except OSError:
         return []
     return content.rpartition(")")[2].split()
+
+
+def command_of(pid: int) -> str:
+    """What the process runs, without the interpreter and the folders; "" if it is gone."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text("utf-8", "replace").split("\0")[:-1]
+    except OSError:
+        return ""
+    if words and Path(words[0]).name.startswith("python"):
+        words = words[2:] if words[1:2] == ["-m"] else words[1:]
+    return " ".join([Path(words[0]).name, *words[1:]])[:_COMMAND_SHOWN] if words else ""
 
 
 def cpu_ns(pid: int) -> tuple[int, int] | None:

@@ -102,7 +102,8 @@ class Watch:
             elif name in ("RESET", "SHUTDOWN"):
                 machine.stopping_since_s = None
             await machine.refresh_state()
-            self._tell(Event(EventKind.CHANGED, vm_id, f"{name} {data.get('reason', '')}".strip()))
+            kind = EventKind.RESET if name == "RESET" else EventKind.CHANGED
+            self._tell(Event(kind, vm_id, f"{name} {data.get('reason', '')}".strip()))
 
     async def _ask(self, machine: Machine, vm_id: VMId) -> None:
         if await machine.refresh_state():

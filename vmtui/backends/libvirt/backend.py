@@ -8,13 +8,17 @@ from dataclasses import replace
 from typing import TypeVar
 
 from vmtui.backends import local_host
-from vmtui.backends.base import Console, DeletePlan, Feature, ProgressSink
+from vmtui.backends.base import Console, DeletePlan, Feature, ProgressSink, Viewer, console_named
+from vmtui.backends.joined_console import JoinedConsole, LoggedConsole
+from vmtui.backends.kept_output import ALL, KeptOutput, WatchedConsole
 from vmtui.backends.libvirt import create as creation
 from vmtui.backends.libvirt import delete as deletion
 from vmtui.backends.libvirt import host_stats, hosts, listing, logs, power
+from vmtui.backends.libvirt.addresses import Addresses
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.changes import Changes
 from vmtui.backends.libvirt.console import StreamConsole
+from vmtui.backends.libvirt.display import Screens
 from vmtui.backends.libvirt.domain_facts import Definition
 from vmtui.backends.libvirt.events import Events
 from vmtui.backends.libvirt.listing import Seen
@@ -29,6 +33,7 @@ from vmtui.errors import (
     UnsupportedError,
     read_only,
 )
+from vmtui.keyboards import known
 from vmtui.model import (
     VM,
     Accel,
@@ -38,6 +43,7 @@ from vmtui.model import (
     State,
     VMId,
 )
+from vmtui.picture import Picture
 from vmtui.spec import VMSpec
 
 T = TypeVar("T")
@@ -53,8 +59,9 @@ _FEATURES = {
     | Feature.CREATE
     | Feature.DELETE
     | Feature.CONSOLE
-    | Feature.LOG,
-    "TEST": _POWER | Feature.RESET | Feature.CREATE | Feature.DELETE,
+    | Feature.LOG
+    | Feature.DISPLAY,
+    "TEST": _POWER | Feature.RESET | Feature.CREATE | Feature.DELETE | Feature.DISPLAY,
     "LXC": _POWER | Feature.DELETE | Feature.CONSOLE,
     "XEN": _POWER | Feature.DELETE | Feature.CONSOLE,
     "BHYVE": _POWER | Feature.DELETE | Feature.CONSOLE,
@@ -99,6 +106,8 @@ class LibvirtBackend:
         self._changing: Changes | None = None
         self._events: Events | None = None
         self._sampler: Sampler | None = None
+        self._screens: Screens | None = None
+        self._addresses: Addresses | None = None
         self._definitions: dict[VMId, Definition] = {}
         self._changes: dict[VMId, int] = {}  # goes up whenever a definition may be outdated
         self._defining: dict[VMId, asyncio.Future[Definition]] = {}
@@ -124,6 +133,8 @@ class LibvirtBackend:
                 may_arm=not self._read_only,
             )
             self._changing = Changes(self._connected)
+            self._screens = Screens(self._connected)
+            self._addresses = Addresses(self._connected, self._events.changed)
             await self._events.register()
         except BaseException:
             await self.close()
@@ -133,7 +144,8 @@ class LibvirtBackend:
             raise bridge.lost
         self.features = _FEATURES.get(self._driver.upper(), _POWER)
         if self._read_only:
-            self.features &= ~Feature.CONSOLE  # libvirt opens none on a read-only connection
+            # libvirt has neither on a read-only connection.
+            self.features &= ~(Feature.CONSOLE | Feature.DISPLAY)
 
     async def close(self) -> None:
         """Let go of the connection; VMs go on."""
@@ -141,6 +153,8 @@ class LibvirtBackend:
         changing, self._changing = self._changing, None
         events, self._events = self._events, None
         sampler, self._sampler = self._sampler, None
+        screens, self._screens = self._screens, None
+        addresses, self._addresses = self._addresses, None
         self._definitions.clear()
         self._changes.clear()
         self._defining.clear()
@@ -149,7 +163,7 @@ class LibvirtBackend:
         if bridge is not None:
             for callback in tuple(bridge.on_lost):
                 callback(UnreachableError(f"{self.uri} was closed"))
-        for connection in (sampler, changing, bridge):
+        for connection in (addresses, sampler, screens, changing, bridge):
             if connection is not None:
                 await connection.close()
 
@@ -217,10 +231,11 @@ class LibvirtBackend:
             else {}
         )
         pairs = list(zip(seen, definitions, strict=True))
-        return await bridge.call(
+        vms = await bridge.call(
             "list the VMs",
             lambda _: [listing.described(s, d, self._places, leases) for s, d in pairs],
         )
+        return [self._addressed(vm, d) for vm, d in zip(vms, definitions, strict=True)]
 
     async def vm(self, vm: VMId) -> VM:
         """One domain."""
@@ -229,9 +244,19 @@ class LibvirtBackend:
         definition = await self._definition(bridge, seen)
         networked = seen.state.active and listing.on_networks([definition])
         leases = await bridge.call("list the addresses", listing.leases) if networked else {}
-        return await bridge.call(
+        described = await bridge.call(
             "look at the VM", lambda _: listing.described(seen, definition, self._places, leases)
         )
+        return self._addressed(described, definition)
+
+    def _addressed(self, vm: VM, definition: Definition) -> VM:
+        """With addresses from elsewhere, where there is no lease."""
+        if self._addresses is None or vm.addresses:
+            return vm
+        if not vm.state.active:
+            self._addresses.forget(vm.id)
+            return vm
+        return replace(vm, addresses=self._addresses.of(definition))
 
     async def _definition(self, bridge: Bridge, seen: Seen) -> Definition:
         """From memory while nothing changed it; never asked for twice at once."""
@@ -356,38 +381,107 @@ class LibvirtBackend:
 
     # -- Consoles ----------------------------------------------------------------------------
 
-    async def console(self, vm: VMId, *, force: bool = False) -> Console:
-        """Attach to the first serial console."""
-        bridge = self._open_bridge()
-        name = await self._name(vm)
+    async def console(
+        self, vm: VMId, name: str = "", *, force: bool = False, history_bytes: int = 0
+    ) -> Console:
+        """Over a stream; all that a file keeps of it from there."""
         if self._read_only:
-            raise read_only(f"the console of {name}")
+            raise read_only(f"the console of {await self._name(vm)}")
         if Feature.CONSOLE not in self.features:
             raise UnsupportedError(f"{self.uri} has no consoles")
-        return await StreamConsole.attach(bridge, vm, name, force=force)
+        definition, name = await self._console(vm, name)
+        serial = name.startswith("serial")
+        wanted = history_bytes or not serial
+        kept = await self._kept(definition, name, history_bytes) if wanted else None
+        # Without a name libvirt takes the only one there is: not every driver knows them by name.
+        device = name if len(definition.vm.consoles) > 1 else None
+        try:
+            console = await StreamConsole.attach(
+                self._open_bridge(), vm, definition.vm.name, device, force=force
+            )
+        except BaseException:
+            if kept is not None:
+                kept.close()
+            raise
+        if kept is None:
+            return console
+        return JoinedConsole(console, kept) if serial else LoggedConsole(console, kept)
 
-    async def console_output(self, vm: VMId) -> AsyncGenerator[bytes, None]:
+    async def watch_console(self, vm: VMId, name: str = "", *, history_bytes: int = 0) -> Console:
+        """From the file that keeps it."""
+        definition, name = await self._console(vm, name)
+        kept = await self._kept(definition, name, history_bytes)
+        if kept is None:
+            raise UnsupportedError(
+                f"the console {name} of {definition.vm.name} can't be watched",
+                why="libvirt keeps nothing of it where this user can read it",
+            )
+        return WatchedConsole(kept, logs.still_active(self, vm))
+
+    async def console_output(self, vm: VMId, name: str = "") -> AsyncGenerator[bytes, None]:
         """From the file that keeps it, else from the console itself if nobody has it."""
-        log = await self._console_log(vm)
-        if log is not None:
-            async for piece in logs.follow(self, vm, log):
-                yield piece
-            return
-        console = await self.console(vm)
+        try:
+            console = await self.watch_console(vm, name, history_bytes=ALL)
+        except UnsupportedError:
+            console = await self.console(vm, name)
         try:
             while data := await console.read():
                 yield data
         finally:
             await console.close()
 
-    async def _console_log(self, vm: VMId) -> str | None:
+    async def _console(self, vm: VMId, name: str) -> tuple[Definition, str]:
         bridge = self._open_bridge()
         seen = await bridge.call("look at the VM", listing.see, vm)
-        path = (await self._definition(bridge, seen)).console_log
-        readable = path is not None and await bridge.call(
-            "look for the console's log", lambda _: self._places.local and logs.readable(path)
+        definition = await self._definition(bridge, seen)
+        return definition, console_named(definition.vm, name)
+
+    async def _kept(
+        self, definition: Definition, name: str, history_bytes: int
+    ) -> KeptOutput | None:
+        path = dict(definition.console_logs).get(name)
+        if path is None or not self._places.local:
+            return None
+        return await self._open_bridge().call(
+            "read the console's log", lambda _: logs.kept(path, history_bytes)
         )
-        return path if readable else None
+
+    # -- Displays ----------------------------------------------------------------------------
+
+    async def picture(self, vm: VMId) -> Picture:
+        """libvirt's screenshot. Raises RefusedError on a read-only connection."""
+        name, screens = await self._displayed(vm, "the screen of")
+        return await screens.picture(vm, name)
+
+    async def press(self, vm: VMId, keys: Sequence[str], *, hold_ms: int = 20) -> None:
+        """Keys by their codes in Linux, which every driver knows."""
+        name, screens = await self._displayed(vm, "input to")
+        await screens.press(vm, name, known(keys), hold_ms)
+
+    async def point(self, vm: VMId, x: float, y: float, buttons: frozenset[str]) -> None:  # noqa: ARG002
+        """libvirt's interface has no pointer."""
+        raise UnsupportedError(
+            f"{self.uri} can't move a pointer",
+            why="libvirt has no call for it",
+            hint=f"Use a viewer: vmtui view {await self._name(vm)}",
+        )
+
+    async def viewer(self, vm: VMId) -> Viewer:
+        """Its VNC or SPICE server."""
+        name, screens = await self._displayed(vm, "the screen of")
+        return await screens.viewer(vm, name, self.uri)
+
+    async def _displayed(self, vm: VMId, what: str) -> tuple[str, Screens]:
+        seen = await self._open_bridge().call("look at the VM", listing.see, vm)
+        if self._read_only:
+            raise read_only(f"{what} {seen.name}")
+        definition = await self._definition(self._open_bridge(), seen)
+        if Feature.DISPLAY not in self.features or not definition.vm.displays:
+            raise UnsupportedError(
+                f"{seen.name} has no screen", hint=f"Use its console: vmtui console {seen.name}"
+            )
+        assert self._screens is not None
+        return seen.name, self._screens
 
     # -- Logs --------------------------------------------------------------------------------
 
@@ -399,11 +493,12 @@ class LibvirtBackend:
             lambda _: logs.hypervisor_log(self._places, name, limit_bytes),
         )
 
-    async def console_history(self, vm: VMId, *, limit_bytes: int = 65536) -> bytes:
+    async def console_history(self, vm: VMId, name: str = "", *, limit_bytes: int = 65536) -> bytes:
         """The end of the console's log, where there is one that can be read."""
-        log = await self._console_log(vm)
-        if log is None:
+        kept = await self._kept(*await self._console(vm, name), limit_bytes)
+        if kept is None:
             return b""
-        return await self._open_bridge().call(
-            "read the console's log", lambda _: logs.end_of(log, limit_bytes)
-        )
+        try:
+            return b"".join(iter(kept.read, b""))
+        finally:
+            kept.close()

@@ -10,6 +10,7 @@ from typing import Any
 
 import libvirt
 
+from vmtui.backends.base import Ending
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.listing import lookup
 from vmtui.backends.libvirt.translate import code
@@ -19,6 +20,8 @@ from vmtui.model import VMId
 READ_BYTES = 65536
 PENDING_LIMIT_BYTES = 4 * 1024 * 1024
 SEND_TIMEOUT_S = 10.0
+STOPPING_LOOKS = 5
+STOPPING_LOOK_S = 0.1
 _END = libvirt.VIR_STREAM_EVENT_ERROR | libvirt.VIR_STREAM_EVENT_HANGUP
 _NO_DATA = -2
 
@@ -26,27 +29,38 @@ _NO_DATA = -2
 class StreamConsole:
     """An attached console. libvirt's thread reads, the loop gets what was read."""
 
-    def __init__(self, bridge: Bridge, vm: VMId, name: str) -> None:
+    history_bytes = 0
+
+    def __init__(self, bridge: Bridge, vm: VMId, name: str, device: str | None) -> None:
         self._bridge = bridge
         self._vm = vm
         self._name = name
+        self._device = device
         self._stream: libvirt.virStream | None = None
         self._chunks: deque[bytes] = deque()
         self._pending_bytes = 0
         self._paused = False
         self._changed = asyncio.Event()
         self._ended = False
+        self._ending: Ending | None = None
         self._ended_because = ""
 
     @property
-    def ended_because(self) -> str:
+    def ending(self) -> Ending:
         """Why `read` gave b""."""
+        return self._ending or Ending.OFF
+
+    @property
+    def ended_because(self) -> str:
+        """The same for people."""
         return self._ended_because
 
     @classmethod
-    async def attach(cls, bridge: Bridge, vm: VMId, name: str, *, force: bool) -> StreamConsole:
+    async def attach(
+        cls, bridge: Bridge, vm: VMId, name: str, device: str | None, *, force: bool
+    ) -> StreamConsole:
         """Raises BusyError when another client is attached and `force` is not given."""
-        console = cls(bridge, vm, name)
+        console = cls(bridge, vm, name, device)
         opening = asyncio.ensure_future(
             bridge.call(f"attach to the console of {name}", console._open, force)
         )
@@ -75,7 +89,7 @@ class StreamConsole:
         stream = connection.newStream(libvirt.VIR_STREAM_NONBLOCK)
         flags = libvirt.VIR_DOMAIN_CONSOLE_FORCE if force else libvirt.VIR_DOMAIN_CONSOLE_SAFE
         open_console: Any = domain.openConsole
-        open_console(None, stream, flags)
+        open_console(self._device, stream, flags)
         self._stream = stream
         stream.eventAddCallback(libvirt.VIR_STREAM_EVENT_READABLE | _END, self._on_event, None)
 
@@ -135,8 +149,8 @@ class StreamConsole:
         """The next bytes; b"" at the end."""
         while not self._chunks:
             if self._over:
-                if not self._ended_because:
-                    self._ended_because = await self._why_ended()
+                if self._ending is None:
+                    self._ending, self._ended_because = await self._why_ended()
                 return b""
             self._changed.clear()
             await self._changed.wait()
@@ -148,22 +162,25 @@ class StreamConsole:
             self._listen_for(libvirt.VIR_STREAM_EVENT_READABLE | _END)
         return data
 
-    async def _why_ended(self) -> str:
+    async def _why_ended(self) -> tuple[Ending, str]:
+        lost = Ending.LOST, "the connection to libvirt is lost"
         if not self._ended:
-            return "it was detached"
+            return Ending.DETACHED, "it was detached"
         if self._bridge.lost is not None:
-            return "the connection to libvirt is lost"
+            return lost
         try:
-            active = await self._bridge.call(
-                f"look at {self._name}", lambda c: bool(lookup(c, self._vm).isActive())
-            )
+            # A VM that is being stopped is active for a moment after its console has ended.
+            for _ in range(STOPPING_LOOKS):
+                if not await self._bridge.call(
+                    f"look at {self._name}", lambda c: bool(lookup(c, self._vm).isActive())
+                ):
+                    return Ending.OFF, "the VM is off"
+                await asyncio.sleep(STOPPING_LOOK_S)
         except UnreachableError:
-            return "the connection to libvirt is lost"
+            return lost
         except VmtuiError:
-            return "the VM is gone"
-        if not active:
-            return "the VM is off"
-        return "another client took the console over"
+            return Ending.OFF, "the VM is gone"
+        return Ending.TAKEN, "another client took the console over"
 
     async def write(self, data: bytes) -> None:
         """Send all of `data`; what an ended console can't take is dropped, `read` tells the end."""

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from vmtui.backends.libvirt.domain_xml import METADATA_NAMESPACE
-from vmtui.model import VM, Accel, Disk, DiskKind, Firmware, Nic, State, VMId
+from vmtui.model import VM, Accel, Disk, DiskKind, Firmware, Nic, SshAccess, State, VMId
+
+_OPENABLE = ("pty", "nmdm")
+"""Host's sides of a console that libvirt lets a client have."""
 
 _UNITS = {
     "b": 1,
@@ -34,11 +37,16 @@ class Definition:
     vm: VM
     nvram: str | None = None
     tpm_emulated: bool = False
-    console_log: str | None = None
+    console_logs: tuple[tuple[str, str], ...] = ()  # the files of those consoles that have one
     agent_connected: bool = False
     backing: tuple[str, ...] = ()  # all files below the disks
     has_balloon: bool = False
     stats_period_s: int | None = None  # how often the guest reports its memory
+
+    @property
+    def console_log(self) -> str | None:
+        """The file that keeps what the usual console prints."""
+        return dict(self.console_logs).get(self.vm.consoles[0]) if self.vm.consoles else None
 
 
 def parse(xml: str) -> ET.Element | None:
@@ -56,6 +64,7 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
         problem = "libvirt's description of it can't be read"
         return Definition(VM(vm_id, name, State.OFF, 0, 0, problem=problem))
     disks = tuple(_disk(element) for element in root.iterfind("devices/disk"))
+    consoles = _consoles(root)
     balloon, stats = root.find("devices/memballoon"), root.find("devices/memballoon/stats")
     vm = VM(
         id=vm_id,
@@ -68,9 +77,11 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
         tpm=root.find("devices/tpm") is not None,
         disks=disks,
         nics=tuple(_nic(element) for element in root.iterfind("devices/interface")),
-        image=_image(root),
+        image=_own(root, "image"),
         description=_words(root, "description") or _words(root, "title"),
-        has_console=any(root.find(f"devices/{kind}") is not None for kind in ("console", "serial")),
+        ssh=_ssh(root),
+        displays=sum(model.get("type") != "none" for model in root.iterfind("devices/video/model")),
+        consoles=tuple(consoles),
     )
     return Definition(
         vm,
@@ -78,7 +89,7 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
         tpm_emulated=any(
             backend.get("type") == "emulator" for backend in root.iterfind("devices/tpm/backend")
         ),
-        console_log=_console_log(root),
+        console_logs=tuple((name, log) for name, log in consoles.items() if log),
         agent_connected=any(
             target.get("name") == "org.qemu.guest_agent.0" and target.get("state") == "connected"
             for target in root.iterfind("devices/channel/target")
@@ -186,14 +197,30 @@ def _nic(element: ET.Element) -> Nic:
     )
 
 
-def _image(root: ET.Element) -> str | None:
+def _own(root: ET.Element, attribute: str) -> str | None:
+    """What vmtui's own element of the metadata says."""
     element = root.find(f"metadata/{{{METADATA_NAMESPACE}}}vm")
-    return element.get("image") if element is not None else None
+    return element.get(attribute) if element is not None else None
 
 
-def _console_log(root: ET.Element) -> str | None:
-    for kind in ("serial", "console"):
-        for log in root.iterfind(f"devices/{kind}/log"):
-            if file := log.get("file"):
-                return file
-    return None
+def _ssh(root: ET.Element) -> SshAccess:
+    port = _integer(_own(root, "ssh-port"))
+    known = port is not None and 1 <= port <= 65535
+    return SshAccess(_own(root, "ssh-user") or "", port if port and known else 22)
+
+
+def _consoles(root: ET.Element) -> dict[str, str]:
+    """The text consoles that libvirt opens, each with the file that keeps what it prints, or ""."""
+    serials = root.findall("devices/serial")
+    found: dict[str, str] = {}
+    for kind, elements in (("serial", serials), ("console", root.findall("devices/console"))):
+        for number, element in enumerate(elements):
+            target, alias, log = (element.find(tag) for tag in ("target", "alias", "log"))
+            on_serial = target is None or target.get("type", "serial") == "serial"
+            if kind == "console" and serials and on_serial:
+                continue  # the first serial port once more, under its older name
+            if element.get("type") in _OPENABLE:
+                name = alias.get("name") if alias is not None else None
+                file = log.get("file") if log is not None else None
+                found[name or f"{kind}{number}"] = file or ""
+    return found

@@ -129,6 +129,8 @@ def _devices(domain: ET.Element, spec: VMSpec, parts: Parts) -> None:
         _drive(devices, parts.cdrom, "cdrom", "sda", "sata")
     _nic(devices, parts.network)
     if parts.test_driver:
+        if parts.screen:
+            _screen(devices)
         return
     _console(devices, parts)
     channel = ET.SubElement(devices, "channel", type="unix")

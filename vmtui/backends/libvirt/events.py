@@ -57,10 +57,11 @@ class Events:
         callbacks = [lifecycle]
         for name in _CHANGES:
             event_id = getattr(libvirt, f"VIR_DOMAIN_EVENT_ID_{name}", None)
+            handler = self._on_reset if name == "REBOOT" else self._on_other
             if event_id is not None:
                 with suppress(libvirt.libvirtError):
                     callbacks.append(
-                        connection.domainEventRegisterAny(None, event_id, self._on_other, None)
+                        connection.domainEventRegisterAny(None, event_id, handler, None)
                     )
         return callbacks
 
@@ -71,6 +72,10 @@ class Events:
     ) -> None:
         vm, active = VMId(str(domain.UUIDString())), int(domain.ID()) > 0
         self._bridge.tell(self._spread, Event(_kind(event, detail, active=active), vm))
+
+    def _on_reset(self, _: libvirt.virConnect, domain: libvirt.virDomain, __: None) -> None:
+        event = Event(EventKind.RESET, VMId(str(domain.UUIDString())))
+        self._bridge.tell(self._spread, event)
 
     def _on_other(self, _: libvirt.virConnect, domain: libvirt.virDomain, *__: Any) -> None:
         event = Event(EventKind.CHANGED, VMId(str(domain.UUIDString())))
@@ -88,6 +93,10 @@ class Events:
                 queue.put_nowait(Event(EventKind.RESYNC))
             else:
                 queue.put_nowait(event)
+
+    def changed(self, vm: VMId) -> None:
+        """Something that libvirt has no event for."""
+        self._spread(Event(EventKind.CHANGED, vm))
 
     def end(self, error: VmtuiError) -> None:
         """The connection is lost: every listener is told why."""

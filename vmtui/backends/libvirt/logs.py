@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncGenerator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
 
+from vmtui.backends.kept_output import KeptOutput
 from vmtui.backends.libvirt.places import Places, tail
 from vmtui.errors import NoSuchVMError, UnsupportedError
 from vmtui.model import VM, VMId
 
-FOLLOW_INTERVAL_S = 0.05
 STATE_INTERVAL_S = 0.5
-READ_BYTES = 65536
 
 
-def readable(path: str | None) -> bool:
-    """Whether the file is there and this user may read it."""
-    return path is not None and os.access(path, os.R_OK)
-
-
-def end_of(path: str, limit_bytes: int) -> bytes:
-    """The end of a file, b"" if it has just gone."""
+def kept(path: str, history_bytes: int) -> KeptOutput | None:
+    """What the file has; None if it is not there or not for this user."""
     try:
-        return tail(Path(path), limit_bytes)
+        return KeptOutput(Path(path), history_bytes)
     except OSError:
-        return b""
+        return None
 
 
 def hypervisor_log(places: Places, name: str, limit_bytes: int) -> str:
@@ -58,23 +51,19 @@ class _Looker(Protocol):
     async def vm(self, vm: VMId) -> VM: ...
 
 
-async def follow(backend: _Looker, vm: VMId, path: str) -> AsyncGenerator[bytes, None]:
-    """What is in the file and what is added, until the VM has stopped."""
-    with Path(path).open("rb") as file:  # noqa: ASYNC230 (a local file of text)
-        loop = asyncio.get_running_loop()
-        look_at_s = 0.0
-        running = True
-        while True:
-            if loop.time() >= look_at_s:
-                look_at_s = loop.time() + STATE_INTERVAL_S
-                try:
-                    running = (await backend.vm(vm)).state.active
-                except NoSuchVMError:
-                    running = False
-            # The state was asked before this read, so the last words are not missed.
-            if chunk := file.read(READ_BYTES):
-                yield chunk
-            elif not running:
-                return
-            else:
-                await asyncio.sleep(FOLLOW_INTERVAL_S)
+def still_active(backend: _Looker, vm: VMId) -> Callable[[], Awaitable[bool]]:
+    """A question whether the VM runs, which is passed on to libvirt only now and then."""
+    running, look_at_s = True, 0.0
+
+    async def ask() -> bool:
+        nonlocal running, look_at_s
+        now_s = asyncio.get_running_loop().time()
+        if running and now_s >= look_at_s:
+            look_at_s = now_s + STATE_INTERVAL_S
+            try:
+                running = (await backend.vm(vm)).state.active
+            except NoSuchVMError:
+                running = False
+        return running
+
+    return ask

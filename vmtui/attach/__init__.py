@@ -1,0 +1,5 @@
+"""This terminal, or a pipe, attached to a VM's console: raw, and given back as it was."""
+
+from vmtui.attach.session import attach
+
+__all__ = ["attach"]

@@ -1,0 +1,7 @@
+"""The consoles that are open: each with its terminal, fed whether or not anyone looks."""
+
+from vmtui.consoles.attachment import Attachment, ConsoleKey
+from vmtui.consoles.open_console import OpenConsole
+from vmtui.consoles.open_consoles import OpenConsoles
+
+__all__ = ["Attachment", "ConsoleKey", "OpenConsole", "OpenConsoles"]
