@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,9 +109,17 @@ async def _attach(
             ) from error
         reason = f"detached after {options.timeout:g} s"
     if attached.ending is Ending.LOST:
-        raise UnreachableError(f"detached from {name}", why=attached.ended_because)
+        raise UnreachableError(
+            f"detached from {name}",
+            why=attached.ended_because,
+            hint=f"The VM goes on; attach again with: vmtui console {shlex.quote(vm.name)}",
+        )
     if attached.ending is Ending.TAKEN:
-        raise BusyError(f"detached from {name}", why=attached.ended_because)
+        raise BusyError(
+            f"detached from {name}",
+            why=attached.ended_because,
+            hint=f"Look on with: vmtui console {shlex.quote(vm.name)} --watch",
+        )
     if until is not None and attached.ending is Ending.OFF:
         raise OperationError(f"{name} stopped before it printed {options.until!r}")
     if sys.stderr.isatty():

@@ -215,7 +215,7 @@ class Bridge:
         self.lost = UnreachableError(
             f"the connection to {self.uri} is lost",
             why=why,
-            hint="It is tried again by itself; see that the daemon runs.",
+            hint="See that the daemon runs. VMs go on.",
         )
         for callback in tuple(self.on_lost):
             callback(self.lost)
