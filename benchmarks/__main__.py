@@ -9,6 +9,7 @@ from benchmarks import (
     attach_throughput,
     console_flood,
     console_memory,
+    console_screen,
     direct_sampling,
     first_paint,
     fleet_1000,
@@ -30,6 +31,7 @@ BENCHMARKS: dict[str, Callable[[], Sequence[Result]]] = {
     "libvirt_sampling": libvirt_sampling.run,
     "console_flood": console_flood.run,
     "console_memory": console_memory.run,
+    "console_screen": console_screen.run,
     "terminal_engine": terminal_engine.run,
     "attach_throughput": attach_throughput.run,
 }
