@@ -13,6 +13,7 @@ from typing import Any
 from textual.app import App, SystemCommand
 from textual.message import Message
 from textual.screen import Screen
+from textual.worker import WorkType
 
 from vmtui import theming
 from vmtui.actions import ACTIONS, BY_ID
@@ -251,7 +252,8 @@ class VmtuiApp(App[None]):
 
     def view_quit(self) -> None:
         """`q`."""
-        self.run_worker(self._leave(), group="leave", exclusive=True)
+        leave: WorkType[None] = self._leave
+        self.run_worker(leave, group="leave", exclusive=True)
 
     async def action_quit(self) -> None:
         """Textual's own key for it does the same."""

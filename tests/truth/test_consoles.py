@@ -186,17 +186,25 @@ async def flood(
     await console.stop_log()
     printed = path.read_bytes().rpartition(b"<<<\n")[2].partition(b">>>")[0]
     if whole:
-        piece = b"".join(b"%d\n" % number for number in range(1, 30_001))[:99_990]
-        wanted = b"".join(b"%09d\n" % n + piece for n in range(1, count // 100_000 + 1))
-        first = next(
-            (n for n, pair in enumerate(zip(printed, wanted, strict=False)) if pair[0] != pair[1]),
-            0,
-        )
-        assert printed[first : first + 60] == wanted[first : first + 60], f"from byte {first} on"
-        assert len(printed) == count
+        if printed != (wanted := await asyncio.to_thread(_wanted, count)):
+            pytest.fail(await asyncio.to_thread(_difference, printed, wanted))
         assert hashlib.sha256(printed).hexdigest() == found[1]
     console.type(b"\r")
     await desk.run(console, "echo $((8*8))-answer", "64-answer")
+
+
+def _wanted(count: int) -> bytes:
+    piece = b"".join(b"%d\n" % number for number in range(1, 30_001))[:99_990]
+    return b"".join(b"%09d\n" % n + piece for n in range(1, count // 100_000 + 1))
+
+
+def _difference(printed: bytes, wanted: bytes) -> str:
+    pairs = enumerate(zip(printed, wanted, strict=False))
+    at = next((place for place, (a, b) in pairs if a != b), min(len(printed), len(wanted)))
+    return (
+        f"{len(printed)} bytes for {len(wanted)}; at {at} "
+        f"{printed[at : at + 60]!r} for {wanted[at : at + 60]!r}"
+    )
 
 
 async def test_a_console_comes_back_with_libvirts_daemon(

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import PIL.Image  # noqa: F401 (the first import holds everything up, and is not what is tested)
 import pytest
 
 from tests.contract.cases import until

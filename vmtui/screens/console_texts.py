@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from textual import on
 from textual.screen import Screen
+from textual.worker import WorkType
 
 from vmtui.consoles import ConsoleKey, OpenConsole
 from vmtui.screens.base import Context
@@ -144,7 +146,8 @@ class ConsoleTexts(Screen[None]):
     def _find(self, *, forwards: bool) -> None:
         view = self.view
         if view is not None and view.copying is not None and view.wanted:
-            self.run_worker(self._found(view, 1 if forwards else -1), group="find", exclusive=True)
+            search: WorkType[None] = partial(self._found, view, 1 if forwards else -1)
+            self.run_worker(search, group="find", exclusive=True)
 
     async def _found(self, view: TerminalView, step: int) -> None:
         if view.copying is None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
+
+from textual.worker import WorkType
 
 from vmtui.actions import BY_ID
 from vmtui.backends.base import Displays, Feature
@@ -39,7 +42,8 @@ class Glances(_Base):
         if wanted == getattr(self, "_glancing", (None, "")):
             return
         self._glancing = wanted
-        self.run_worker(self._glance(row, wanted[1]), group="glance", exclusive=True)
+        glance: WorkType[None] = partial(self._glance, row, wanted[1])
+        self.run_worker(glance, group="glance", exclusive=True)
 
     async def _glance(self, row: VMView | None, tab: str) -> None:
         await self._look_away(keep=ConsoleKey(row.ref) if row and tab == CONSOLE else None)

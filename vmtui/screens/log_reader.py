@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING
+
+from textual.worker import WorkType
 
 from vmtui.backends.base import Logs
 from vmtui.errors import VmtuiError
@@ -37,7 +40,8 @@ class LogReader(_Base):
         self.workers.cancel_group(self, "log")
         ref = self.logged_vm()
         if ref is not None:
-            self.run_worker(self._follow(ref), group="log", exclusive=True)
+            follow: WorkType[None] = partial(self._follow, ref)
+            self.run_worker(follow, group="log", exclusive=True)
 
     async def _follow(self, ref: VMRef) -> None:
         await asyncio.sleep(SETTLE_S)
