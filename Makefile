@@ -4,8 +4,9 @@
 .PHONY: help run setup dev test check bench format clean
 
 PYTHON := .venv/bin/python
-# Two at a time: most tests wait for guests. What needs a CPU of its own pins it.
-PYTEST := $(PYTHON) -m pytest -n 2 --dist worksteal
+# Two at a time: most tests wait for guests. Those that measure run after the others.
+PYTEST := $(PYTHON) -m pytest
+TWO := -n 2 --dist worksteal
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
@@ -25,14 +26,15 @@ test: dev ## Every check and every test
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PYTEST)
+	$(PYTEST) $(TWO) -m "not alone"
+	$(PYTEST) -m alone
 
 check: dev ## The quick checks and tests only
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PYTEST) -m "not slow"
+	$(PYTEST) $(TWO) -m "not slow"
 
 bench: dev ## Measure; ONLY="tour listing" chooses benchmarks
 	$(PYTHON) -m benchmarks $(ONLY)

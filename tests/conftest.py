@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import re
@@ -96,6 +97,9 @@ async def no_stalls() -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     assert loop.get_debug()
     loop.slow_callback_duration = STALL_LIMIT_S
+    # What other tests have left behind is not to be gone through in this one's time.
+    gc.collect()
+    gc.freeze()
     watch = StallWatch(STALL_LIMIT_S)
     heartbeat = asyncio.create_task(watch.keep_looking())
     logger = logging.getLogger("asyncio")
@@ -103,6 +107,7 @@ async def no_stalls() -> AsyncIterator[None]:
     try:
         yield
     finally:
+        gc.unfreeze()
         logger.removeHandler(watch)
         heartbeat.cancel()
         await asyncio.gather(heartbeat, return_exceptions=True)

@@ -58,7 +58,7 @@ async def test_a_guest_is_worked_in_from_two_places(rig: Rig) -> None:
         await desk.log_in(console)
 
         console.resize(100, 30)
-        assert console.offers_size
+        await desk.until(lambda: console.offers_size)
         await console.set_size()
         await desk.shows(console, r"stty rows 30(?s:.*)#$")
         await desk.run(console, "stty size", "30 100")

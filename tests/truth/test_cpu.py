@@ -24,7 +24,7 @@ from vmtui.figures import BY_ID
 from vmtui.model import VMId
 from vmtui.views import VMView
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 SPAN_S = 6.0
 CLOSE = 3.0

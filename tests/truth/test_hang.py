@@ -16,7 +16,7 @@ from tests.truth.rigs import Rig
 from tests.truth.watched import BEAT_S, Watched
 from vmtui.views import VMView
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
 STALLED_WITHIN_BEATS = 3
 LONGEST_BEAT_S = 3.0
