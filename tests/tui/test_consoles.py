@@ -467,14 +467,22 @@ async def test_a_console_that_somebody_has_is_watched_until_it_is_taken() -> Non
     async with desk(Held(), prompt=False) as d:
         await until(d.pilot, lambda: d.screen.front.attachment is Attachment.WATCHING)
         await d.sees("root@web-01:~#")
-        assert "◐ watching" in whole(d.app)
-        assert "somebody else is attached" in whole(d.app)
+        await d.sees("◐ watching")
+        await d.sees("somebody else is attached")
         await d.command("t")
         await until(d.pilot, lambda: isinstance(d.app.screen, ConfirmScreen))
         await d.keys("y")
         await d.sees("● attached")
         await d.type("echo mine")
         await d.sees("\nmine ")
+
+
+async def test_what_is_said_above_a_console_is_broken_into_lines_as_wide_as_it() -> None:
+    async with desk(Held(), prompt=False) as d:
+        await d.sees("to this console: a console serves one at a time")
+        await d.pilot.resize_terminal(50, 24)
+        await d.sees("to this console: a ")
+        assert "a console serves" not in whole(d.app)
 
 
 async def test_a_vm_that_stops_says_so_and_is_attached_again_when_it_starts() -> None:

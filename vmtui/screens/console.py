@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from textual import events, on
@@ -19,8 +18,6 @@ from vmtui.widgets import copy_mode
 from vmtui.widgets.console_lines import ConsoleBottom, ConsoleOffer, ConsoleTop, SearchInput
 from vmtui.widgets.console_tiles import Tile, Tiles
 from vmtui.widgets.terminal_view import TerminalView
-
-BANNER_LINES = 3
 
 STEPS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
 
@@ -162,7 +159,7 @@ class ConsoleScreen(ConsoleVerbs):
 
     def _show_lines(self) -> None:
         for tile in self.tiles.tiles:
-            tile.view.say(*self._banner(tile.console, tile.view.size.width))
+            tile.view.say(self._banner(tile.console))
         named = [(self.name_of(c.key), c) for c in self.context.consoles.all]
         armed = len(self.in_grid) if self.tiles.armed else 0
         title = plain(self.front.terminal.title) if self.context.config.guest_title else ""
@@ -183,7 +180,7 @@ class ConsoleScreen(ConsoleVerbs):
         else:
             self.bottom.say(f"{prefix} d back · {prefix} ? keys · Shift+PgUp scrolls back")
 
-    def _banner(self, console: OpenConsole, width: int) -> list[str]:
+    def _banner(self, console: OpenConsole) -> str:
         prefix = display(self.prefix)
         notice = plain(console.notice)
         texts = {
@@ -194,8 +191,7 @@ class ConsoleScreen(ConsoleVerbs):
             Attachment.LOST: f"{notice} It is attached again when the connection is back.",
             Attachment.FAILED: notice,
         }
-        text = texts.get(console.attachment, "")
-        return textwrap.wrap(text.strip(), max(20, width - 2))[:BANNER_LINES]
+        return texts.get(console.attachment, "").strip()
 
     # -- keys ----------------------------------------------------------------------------------
 

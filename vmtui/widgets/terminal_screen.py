@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.segment import Segment
@@ -20,6 +21,8 @@ from vmtui.widgets.lines import fit
 from vmtui.widgets.terminal_lines import Selection, Spot, TerminalLines, matches
 from vmtui.widgets.terminal_strips import marked, own_colours, row_strip
 
+BANNER_LINES = 3
+
 
 class TerminalScreen(Widget, can_focus=True):
     """What is looked at; `update` draws what changed since it was called last."""
@@ -36,6 +39,7 @@ class TerminalScreen(Widget, can_focus=True):
         self.lines = TerminalLines(console.terminal)
         self.banner: tuple[str, ...] = ()
         """What has to be said above the terminal, line by line."""
+        self._said = ""  # the same before it is broken into lines
         self.copying: CopyMode | None = None
         self.wanted = ""
         """What is searched for: its matches are marked."""
@@ -112,8 +116,12 @@ class TerminalScreen(Widget, can_focus=True):
         width = self.size.width
         self.refresh(*(Region(0, row, width, 1) for row in rows))
 
-    def say(self, *banner: str) -> None:
-        """Show another banner."""
+    def say(self, text: str) -> None:
+        """Show another banner, or none."""
+        self._said = text
+        width = self.size.width
+        # Without a size yet it is broken into lines as soon as there is one.
+        banner = tuple(textwrap.wrap(text, max(20, width - 2))[:BANNER_LINES]) if width else ()
         if banner != self.banner:
             self.banner = banner
             self.refresh()
@@ -191,6 +199,7 @@ class TerminalScreen(Widget, can_focus=True):
         terminal = self.lines.terminal
         if width and height and (width, height) != (terminal.columns, terminal.rows):
             self.console.resize(width, height)
+        self.say(self._said)
         self.refresh()
 
     def on_focus(self) -> None:
