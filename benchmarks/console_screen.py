@@ -19,13 +19,15 @@ from tests.truth.desk import Desk
 from tests.truth.rigs import Rig
 from vmtui.backends.base import no_progress
 from vmtui.backends.kvm.backend import KvmBackend
+from vmtui.cli import FRAMES
 from vmtui.images import micro
 from vmtui.model import Power, VMId
 from vmtui.spec import VMSpec
 from vmtui.units import MIB
 
 QUIET, LOUD = "a-quiet", "b-loud"
-KEYS = 100
+KEYS = 300
+ERASE = b"\x15"
 KEY_INTERVAL_S = 0.1
 KEY_LIMIT_S = 10.0
 WATCHED_S = 10.0
@@ -107,7 +109,7 @@ async def _removed() -> None:
 def _watched(home: Path) -> list[Result]:
     report = home / "report.json"
     argv = [sys.executable, "-m", "benchmarks.observed_console", str(report)]
-    with OnPty(argv, os.environ) as program:
+    with OnPty(argv, {**os.environ, **FRAMES}) as program:
         _until(program, QUIET.encode())
         program.write(b"*")
         program.drain(1.0)
@@ -138,6 +140,7 @@ def _until(program: OnPty, word: bytes) -> None:
 
 def _key_to_echo_s(program: OnPty) -> float:
     """From a key to its character on the screen; the flood is of digits."""
+    program.write(ERASE)  # what was typed before would be found again where its line is redrawn
     program.drain(KEY_INTERVAL_S)
     pressed_s = time.perf_counter()
     program.write(b"Q")

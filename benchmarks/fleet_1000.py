@@ -18,6 +18,7 @@ from pathlib import Path
 
 from benchmarks.on_pty import OnPty
 from benchmarks.result import Result
+from vmtui.cli import FRAMES
 
 RUNS = 3
 HOSTS = 10
@@ -85,6 +86,7 @@ def _observed(vms: int) -> Observed:
         report = Path(folder) / "report.json"
         environment = {
             **os.environ,
+            **FRAMES,
             **dict.fromkeys(("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR"), folder),
         }
         argv = [sys.executable, "-m", "benchmarks.observed", str(report), str(HOSTS), str(vms)]

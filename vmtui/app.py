@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from asyncio import TimerHandle
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from vmtui.actions import ACTIONS, BY_ID
 from vmtui.backends.base import Endpoint
 from vmtui.backends.registry import endpoints
 from vmtui.config import Config, load, themes_path
-from vmtui.consoles import OpenConsoles
+from vmtui.consoles import OpenConsoles, Redraws
 from vmtui.ending import ending_on_signals
 from vmtui.errors import ConfigError, MissingError, VmtuiError
 from vmtui.fleet import Fleet
@@ -58,9 +57,6 @@ class ConsolesChanged(Message):
         return isinstance(message, ConsolesChanged)
 
 
-REDRAW_S = 1 / 30
-"""Consoles are drawn no more often, however much they print."""
-
 GARBAGE_THRESHOLDS = (10_000, 20, 100)
 """For Python's collector: views come and go by the thousand and hold no cycles."""
 
@@ -89,11 +85,13 @@ class VmtuiApp(App[None]):
         self._open_create = open_create
         self._notices = list(notices)
         keys, self._key_problems = keymap(config.keys)
+        self._redraws = Redraws(lambda: self.post_message(ConsolesChanged()))
         self.consoles = OpenConsoles(
-            fleet, self._consoles_changed, scrollback_lines=config.scrollback_lines
+            fleet,
+            self._redraws.ask,
+            echoed=partial(self._redraws.ask, echo=True),
+            scrollback_lines=config.scrollback_lines,
         )
-        self._drawing: TimerHandle | None = None
-        self._drawn_s = 0.0
         self.context = Context(
             fleet, config, self.consoles, clock or Clock(), keys=keys, examine=examine
         )
@@ -133,9 +131,8 @@ class VmtuiApp(App[None]):
 
     async def on_unmount(self) -> None:
         """Detach from consoles, and leave the process as it was."""
-        if self._drawing is not None:
-            self._drawing.cancel()
         await self.consoles.close_all()
+        self._redraws.stop()
         gc.unfreeze()
         gc.set_threshold(*self._thresholds)
 
@@ -184,18 +181,6 @@ class VmtuiApp(App[None]):
                 continue  # it may be there all the same
             if view.row(console.ref) is None:
                 self.run_worker(self.consoles.close(console.key), group="deleted")
-
-    def _consoles_changed(self) -> None:
-        """Draw consoles: at once after a silence, so that echoes are not late, else soon."""
-        if self._drawing is None:
-            loop = asyncio.get_running_loop()
-            wait_s = max(0.0, self._drawn_s + REDRAW_S - loop.time())
-            self._drawing = loop.call_later(wait_s, self._draw_consoles)
-
-    def _draw_consoles(self) -> None:
-        self._drawing = None
-        self._drawn_s = asyncio.get_running_loop().time()
-        self.post_message(ConsolesChanged())
 
     def on_consoles_changed(self) -> None:
         """Draw the consoles of the screen in front."""

@@ -16,6 +16,10 @@ from vmtui.parser import build_parser
 
 EXIT_INTERRUPTED = 130
 
+FRAMES = {"TEXTUAL_FPS": "240"}
+"""Textual paints at its own beat, not when something changed: at its 60 a second an echo that just
+missed one comes 33 ms later. How often consoles are drawn is `consoles.redraws`' to say."""
+
 Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int]]
 
 
@@ -56,6 +60,8 @@ def _interface(options: argparse.Namespace) -> int:
         from vmtui.replay_app import replay  # noqa: PLC0415
 
         return replay(Path(options.replay), config)
+    for name, value in FRAMES.items():
+        os.environ.setdefault(name, value)
     from vmtui.app import run  # noqa: PLC0415
 
     return run(uris, config, read_only=read_only, record=Path(record) if record else None)

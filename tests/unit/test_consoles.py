@@ -13,9 +13,11 @@ import pytest
 
 from vmtui.backends.base import Ending
 from vmtui.consoles.attachment import device_in_guest, places
-from vmtui.consoles.feed import Feed, Turns
+from vmtui.consoles.feed import Feed
 from vmtui.consoles.log_file import LogFile, default_path
 from vmtui.consoles.outgoing import LIMIT_BYTES, Outgoing
+from vmtui.consoles.redraws import AHEAD, Redraws
+from vmtui.consoles.turns import Turns
 from vmtui.errors import OperationError
 from vmtui.model import VM, State, VMId
 from vmtui.terminal.cells import Mouse
@@ -160,6 +162,62 @@ async def test_others_have_their_turn_during_a_flood() -> None:
     assert not loud.done()
     assert order.count("loud") <= 3
     await loud
+
+
+async def test_what_is_typed_on_comes_before_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmtui.consoles.turns.ECHO_S", 3600.0)
+    turns, order = Turns(), []
+
+    def feed(name: str) -> Feed:
+        return Feed(
+            Emulator(), turns, on_output=lambda _: order.append(name), answer=lambda _: None
+        )
+
+    loud, quiet, other = feed("loud"), feed("quiet"), feed("other")
+    quiet.typed()
+    other.typed()
+    flood = asyncio.create_task(loud.all_of(Script(b"x\r\n" * 100_000), live=True))
+    await asyncio.sleep(0)
+    await quiet.all_of(Script(b"echo"), live=True)
+    await other.all_of(Script(b"echo"), live=True)
+    assert order == ["quiet", "other"]
+    flood.cancel()
+
+
+async def test_a_flood_goes_on_after_an_echo() -> None:
+    turns, order = Turns(), []
+    quiet = Feed(Emulator(), turns, on_output=lambda _: None, answer=lambda _: None)
+    loud = Feed(Emulator(), turns, on_output=order.append, answer=lambda _: None)
+    quiet.typed()
+    await loud.all_of(Script(b"flood"), live=True)
+    assert order == [b"flood"]
+
+
+async def test_echoes_are_drawn_at_once_and_all_else_at_its_pace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("vmtui.consoles.redraws.REDRAW_S", 3600.0)
+    drawn: list[int] = []
+    redraws = Redraws(lambda: drawn.append(1))
+
+    async def count() -> int:
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return len(drawn)
+
+    redraws.ask()
+    assert await count() == 1  # after a silence
+    redraws.ask()
+    assert await count() == 1
+    redraws.ask(echo=True)
+    assert await count() == 2
+    redraws.ask()
+    redraws.ask(echo=True)
+    redraws.ask()
+    assert await count() == 3
+    redraws.ask(echo=True)
+    assert await count() == 1 + AHEAD  # as many may be ahead
+    redraws.stop()
 
 
 async def test_what_is_typed_is_sent_and_bounded() -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from vmtui.backends.base import Console
+from vmtui.consoles.turns import Turns
 from vmtui.terminal.emulator import Emulator
 
 PIECE_BYTES = 8 * 1024
@@ -20,9 +20,6 @@ _AS_NEW = (
     b"\x18\x1b[!p\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1005l\x1b[?1006l"
     b"\x1b[?1015l\x1b[?1004l\x1b[?2004l\x1b[?1l\x1b[?5l\x1b[?7h\x1b>\x1b[?25h\x1b[0m\x1b(B\x0f"
 )
-
-Turns = asyncio.Lock
-"""Shared by all consoles: one piece of one of them at a time, and then all else has its turn."""
 
 
 class Feed:
@@ -71,14 +68,17 @@ class Feed:
     async def _pieces(self, data: bytes, *, live: bool) -> None:
         for start in range(0, len(data), PIECE_BYTES):
             piece = data[start : start + PIECE_BYTES]
-            async with self._turns:
+            async with self._turns.turn(self):
                 self._tail = (self._tail + piece)[-TAIL_BYTES:]
                 self.printed_bytes += len(piece)
                 answer = self._terminal.feed(piece, live=live)
                 if answer and live:
                     self._answer(answer)
                 self._on_output(piece)
-                await asyncio.sleep(0)
+
+    def typed(self) -> None:
+        """Somebody waits for what is printed next."""
+        self._turns.typed(self)
 
     def as_new(self) -> None:
         """The guest starts anew: what programs have set is taken back, what they printed stays."""

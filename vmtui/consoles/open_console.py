@@ -7,10 +7,11 @@ from pathlib import Path
 
 from vmtui.backends.base import ConsoleSizes
 from vmtui.consoles.attachment import Attachment, ConsoleKey, Place
-from vmtui.consoles.feed import Feed, Turns
+from vmtui.consoles.feed import Feed
 from vmtui.consoles.keeper import Keeper
 from vmtui.consoles.log_file import LogFile, default_path
 from vmtui.consoles.outgoing import Outgoing
+from vmtui.consoles.turns import Turns
 from vmtui.errors import VmtuiError
 from vmtui.fleet import Fleet
 from vmtui.prompt_size import PromptSize
@@ -28,8 +29,9 @@ class OpenConsole:
         self,
         fleet: Fleet,
         key: ConsoleKey,
-        changed: Callable[[], None],
         *,
+        changed: Callable[[], None],
+        echoed: Callable[[], None],
         place: Place,
         turns: Turns,
         scrollback_lines: int = SCROLLBACK_LINES,
@@ -37,6 +39,8 @@ class OpenConsole:
     ) -> None:
         self._fleet = fleet
         self._changed = changed
+        self._echoed = echoed
+        self._typed = False  # and nothing was printed since
         self._outgoing = Outgoing()
         self._size = PromptSize()
         self._log: LogFile | None = None
@@ -92,6 +96,8 @@ class OpenConsole:
         if self.attachment is Attachment.ATTACHED:
             self._size.typed(data)
             self._send(data)
+            self._typed = True
+            self._feed.typed()
 
     def resize(self, columns: int, rows: int) -> None:
         """Give the terminal another size; see `offers_size` for the guest."""
@@ -173,7 +179,8 @@ class OpenConsole:
         self._keeper.hint = ""
         if self._log is not None:
             self._log.add(piece)
-        self._changed()
+        told, self._typed = (self._echoed if self._typed else self._changed), False
+        told()
 
     def _answered(self, answer: bytes) -> None:
         self._send(answer)

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from vmtui.consoles.attachment import ConsoleKey, places
-from vmtui.consoles.feed import Turns
 from vmtui.consoles.open_console import OpenConsole
+from vmtui.consoles.turns import Turns
 from vmtui.fleet import Fleet
 from vmtui.model import Event, EventKind
 from vmtui.terminal.emulator import SCROLLBACK_LINES
@@ -15,19 +15,24 @@ from vmtui.views import FleetView, VMRef
 
 
 class OpenConsoles:
-    """All that are open, in the order in which they were opened."""
+    """All that are open, in the order in which they were opened.
+
+    `changed` is called after each change of any of them, and `echoed` instead for what is printed
+    in answer to typing: somebody waits for it. Who is called gathers bursts.
+    """
 
     def __init__(
         self,
         fleet: Fleet,
         changed: Callable[[], None] = lambda: None,
         *,
+        echoed: Callable[[], None] | None = None,
         scrollback_lines: int = SCROLLBACK_LINES,
     ) -> None:
         self._fleet = fleet
         self._scrollback_lines = scrollback_lines
-        self.changed = changed
-        """Called after each change of any console; the caller gathers bursts."""
+        self._changed = changed
+        self._echoed = echoed or changed
         self._open: dict[ConsoleKey, OpenConsole] = {}
         self._turns = Turns()
         self._undo: list[Callable[[], None]] = []
@@ -46,7 +51,8 @@ class OpenConsoles:
             self._open[key] = OpenConsole(
                 self._fleet,
                 key,
-                self._changed,
+                changed=self._changed,
+                echoed=self._echoed,
                 place=places(self._fleet.view(), [key.ref])[key.ref],
                 turns=self._turns,
                 scrollback_lines=self._scrollback_lines,
@@ -77,9 +83,6 @@ class OpenConsoles:
         consoles = self.all
         self._open.clear()
         await asyncio.gather(*(console.close() for console in consoles))
-
-    def _changed(self) -> None:
-        self.changed()
 
     def _on_view(self, view: FleetView) -> None:
         if self._open:
