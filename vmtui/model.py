@@ -113,6 +113,7 @@ class VM:
     tpm: bool = False
     started_at_s: float | None = None  # Unix time of the hypervisor process's start
     addresses: tuple[str, ...] = ()
+    address_origin: str = ""  # where they are known from: `agent`, `lease`, `ARP` or `forward`
     disks: tuple[Disk, ...] = ()
     nics: tuple[Nic, ...] = ()
     image: str | None = None
@@ -122,6 +123,8 @@ class VM:
     consoles: tuple[str, ...] = ()  # serial and virtio consoles by name, the usual one first
     displays: int = 0  # screens that a guest can draw on
     ssh: SshAccess = SshAccess()
+    tags: tuple[str, ...] = ()
+    throwaway: bool = False  # gone with all its files once it is off
     problem: str = ""  # why it is broken, or what is wrong with it
 
     @property

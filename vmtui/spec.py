@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from vmtui.model import Accel, Firmware
+from vmtui.parts import CloudInit, DiskSpec, NicSpec, SharedFolder, Topology
 from vmtui.units import GIB, MIB, TIB, plain, size
 
 NAME_LIMIT = 63
@@ -39,11 +40,13 @@ class Boot:
     path: Path | None = None
     format: str | None = None
     virtual_size_bytes: int | None = None
+    image: str = ""
+    """Its name in the library of images. What is there never changes: disks may lean on it."""
 
     @property
     def label(self) -> str:
-        """How a user names it: `micro`, `none` or the file."""
-        return self.kind.value if self.path is None else str(self.path)
+        """How a user names it: `micro`, `none`, the name in the library, or the file."""
+        return self.image or (self.kind.value if self.path is None else str(self.path))
 
 
 MICRO = Boot(BootKind.MICRO)
@@ -52,7 +55,10 @@ BLANK = Boot(BootKind.NONE)
 
 @dataclass(frozen=True, slots=True)
 class VMSpec:
-    """A VM to make. `disk_bytes` None: no disk, or with a disk image the image's own size."""
+    """A VM to make. `disk_bytes` None: no disk, or with a disk image the image's own size.
+
+    What is empty or None from `full_copy` on is left to the connection's own good default.
+    """
 
     name: str
     boot: Boot = MICRO
@@ -63,6 +69,22 @@ class VMSpec:
     tpm: bool = False
     accel: Accel = Accel.AUTO
     description: str = ""
+    full_copy: bool = False  # of an image of the library; else its disk is an overlay on that
+    topology: Topology | None = None
+    cpu_model: str = ""
+    balloon_floor_bytes: int | None = None  # the ceiling is `memory_bytes`
+    disks: tuple[DiskSpec, ...] = ()  # beside the one of the image
+    media: tuple[Path, ...] = ()  # more ISOs in trays, such as one with drivers
+    nics: tuple[NicSpec, ...] | None = None
+    shares: tuple[SharedFolder, ...] = ()
+    graphics: bool | None = None
+    boot_order: tuple[str, ...] = ()  # of `disk`, `cdrom`, `network`
+    hyperv: bool = False  # what Windows likes to find, and no HPET
+    cloud_init: CloudInit | None = None
+    ssh_user: str = ""
+    tags: tuple[str, ...] = ()
+    autostart: bool = False
+    throwaway: bool = False  # gone with all its files once it is off
 
 
 @dataclass(frozen=True, slots=True)

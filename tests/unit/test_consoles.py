@@ -166,7 +166,8 @@ async def test_others_have_their_turn_during_a_flood() -> None:
 
 async def test_what_is_typed_on_comes_before_a_flood(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vmtui.consoles.turns.ECHO_S", 3600.0)
-    turns, order = Turns(), []
+    turns = Turns()
+    order: list[str] = []
 
     def feed(name: str) -> Feed:
         return Feed(
@@ -185,7 +186,8 @@ async def test_what_is_typed_on_comes_before_a_flood(monkeypatch: pytest.MonkeyP
 
 
 async def test_a_flood_goes_on_after_an_echo() -> None:
-    turns, order = Turns(), []
+    turns = Turns()
+    order: list[bytes] = []
     quiet = Feed(Emulator(), turns, on_output=lambda _: None, answer=lambda _: None)
     loud = Feed(Emulator(), turns, on_output=order.append, answer=lambda _: None)
     quiet.typed()

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import InputError
 from vmtui.model import VM, Event, Host, Power, VMId
+from vmtui.parts import CloudInit
 from vmtui.picture import Picture
 from vmtui.spec import VMSpec
 
@@ -28,14 +29,20 @@ class Feature(Flag):
     LOG = auto()  # implements Logs
     DISPLAY = auto()  # implements Displays
     POINTER = auto()  # Displays.point works too
+    CLONE = auto()  # implements Clones
+    SANDBOX = auto()  # makes VMs with VMSpec.throwaway
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a long operation is: words, and a fraction 0..1 where it is known."""
+    """How far a long operation is: words, and a fraction 0..1 where it is known.
+
+    `stage` names a step of making a VM: image, disk, seed, firmware, TPM, start, boot, login, ssh.
+    """
 
     text: str
     fraction: float | None = None
+    stage: str = ""
 
 
 ProgressSink = Callable[[Progress], None]
@@ -148,6 +155,37 @@ class Endpoint:
 
     backend: Backend
     label: str
+
+
+@runtime_checkable
+class Clones(Protocol):
+    """Feature.CLONE."""
+
+    async def clone(
+        self,
+        vm: VMId,
+        name: str,
+        *,
+        linked: bool,
+        cloud_init: CloudInit | None,
+        progress: ProgressSink,
+    ) -> VMId:
+        """Make a VM like one that is off, with its own UUID, MACs and disks; all or nothing.
+
+        `linked`: its disks lean on those of the other, which then can't be started or deleted.
+        With `cloud_init` its seed is made anew, under a new instance-id, so that the guest makes
+        itself a machine-id and host keys. A TPM's state is never cloned.
+        """
+        ...
+
+
+@runtime_checkable
+class LeanOnImages(Protocol):
+    """For backends whose disks can lean on images of the library."""
+
+    async def images_in_use(self) -> Mapping[str, tuple[str, ...]]:
+        """By an image's name in the library, the names of the VMs whose disks lean on it."""
+        ...
 
 
 class Ending(Enum):
