@@ -180,6 +180,15 @@ class Clones(Protocol):
 
 
 @runtime_checkable
+class Previews(Protocol):
+    """For backends that can say what `create` would run, without making anything."""
+
+    async def preview(self, spec: VMSpec) -> str:
+        """QEMU's command line in the shell's own quotes, or the domain's XML."""
+        ...
+
+
+@runtime_checkable
 class LeanOnImages(Protocol):
     """For backends whose disks can lean on images of the library."""
 
