@@ -61,7 +61,7 @@ async def test_the_tab_shows_it_and_enter_opens_it() -> None:
         await press(pilot, PREFIX, "d")
         await until(pilot, lambda: app.screen is app.dashboard)
         await press(pilot, "tab")
-        assert "640x400" not in whole(app)
+        await until(pilot, lambda: "640x400" not in whole(app))
 
 
 async def test_a_vm_that_is_off_has_no_screen() -> None:
@@ -87,8 +87,8 @@ async def test_without_a_desktop_the_commands_for_one_are_told(
         await point(pilot, app, "web-01")
         await press(pilot, "v")
         await until(pilot, lambda: isinstance(app.screen, Steps))
-        assert "ssh -N -L 5999:127.0.0.1:5901 lab" in whole(app)
-        assert "remote-viewer vnc://localhost:5999" in whole(app)
+        await until(pilot, lambda: "ssh -N -L 5999:127.0.0.1:5901 lab" in whole(app))
+        await until(pilot, lambda: "remote-viewer vnc://localhost:5999" in whole(app))
 
 
 @pytest.fixture
