@@ -10,11 +10,14 @@ from benchmarks import (
     console_flood,
     console_memory,
     console_screen,
+    create_overlay,
     direct_sampling,
     first_paint,
     fleet_1000,
+    import_vmdk,
     libvirt_sampling,
     listing,
+    ssh_ready,
     terminal_engine,
     time_to_prompt,
     tour,
@@ -23,6 +26,7 @@ from benchmarks.result import Result
 
 BENCHMARKS: dict[str, Callable[[], Sequence[Result]]] = {
     "time_to_prompt": lambda: [time_to_prompt.run()],
+    "create_overlay": create_overlay.run,
     "listing": lambda: [listing.run()],
     "tour": tour.run,
     "first_paint": first_paint.run,
@@ -34,6 +38,8 @@ BENCHMARKS: dict[str, Callable[[], Sequence[Result]]] = {
     "console_screen": console_screen.run,
     "terminal_engine": terminal_engine.run,
     "attach_throughput": attach_throughput.run,
+    "ssh_ready": lambda: [ssh_ready.run()],
+    "import_vmdk": lambda: [import_vmdk.run()],
 }
 
 

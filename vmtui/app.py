@@ -17,7 +17,7 @@ from textual.worker import WorkType
 from vmtui import theming
 from vmtui.actions import ACTIONS, BY_ID
 from vmtui.backends.base import Endpoint
-from vmtui.backends.registry import endpoints
+from vmtui.backends.registry import endpoints, shelf_for
 from vmtui.config import Config, load, themes_path
 from vmtui.consoles import OpenConsoles, Redraws
 from vmtui.ending import ending_on_signals
@@ -26,7 +26,7 @@ from vmtui.fleet import Fleet
 from vmtui.screens.base import Context, Examine, FleetScreen, examine
 from vmtui.screens.confirm import ConfirmScreen, Question
 from vmtui.screens.connections import ConnectionsScreen
-from vmtui.screens.creating import create
+from vmtui.screens.creating import create, show_images
 from vmtui.screens.dashboard import Dashboard
 from vmtui.screens.doctor import DoctorScreen
 from vmtui.screens.help import HelpScreen
@@ -93,7 +93,13 @@ class VmtuiApp(App[None]):
             scrollback_lines=config.scrollback_lines,
         )
         self.context = Context(
-            fleet, config, self.consoles, clock or Clock(), keys=keys, examine=examine
+            fleet,
+            config,
+            self.consoles,
+            shelf_for([c.uri for c in fleet.connections]),
+            clock or Clock(),
+            keys=keys,
+            examine=examine,
         )
         self.dashboard = Dashboard(self.context)
 
@@ -205,6 +211,20 @@ class VmtuiApp(App[None]):
         if isinstance(screen, FleetScreen):
             screen.hold()
             self.run_worker(create(screen, self.dashboard), group="create")
+
+    def view_sandbox(self) -> None:
+        """`N`."""
+        screen = self.screen
+        if isinstance(screen, FleetScreen):
+            screen.hold()
+            self.run_worker(create(screen, self.dashboard, preset="sandbox"), group="create")
+
+    def view_images(self) -> None:
+        """`I`."""
+        screen = self.screen
+        if isinstance(screen, FleetScreen):
+            screen.hold()
+            self.run_worker(show_images(screen, self.dashboard), group="images")
 
     def view_retry(self) -> None:
         """`ctrl+r`."""

@@ -5,16 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
 
 from vmtui.alarms import Thresholds
-from vmtui.backends.base import Backend, DeletePlan, Endpoint, Progress, ProgressSink
+from vmtui.backends.base import (
+    Backend,
+    DeletePlan,
+    Endpoint,
+    KnowsLimits,
+    Progress,
+    ProgressSink,
+)
 from vmtui.connection import Connection
 from vmtui.errors import AmbiguousVMError, InputError, NoSuchVMError, UnreachableError, read_only
 from vmtui.history import History
 from vmtui.model import VM, Event, VMId
 from vmtui.pace import Pace
-from vmtui.spec import Limits, VMSpec, problems
+from vmtui.spec import Limits, VMSpec
+from vmtui.spec_problems import problems
 from vmtui.tasks import Tasks
 from vmtui.views import FleetView, VMRef
 
@@ -200,11 +209,20 @@ class Fleet:
         """The backend that has it."""
         return self.connection(ref.uri).backend
 
-    def limits(self, uri: str) -> Limits:
-        """What a new VM on that connection has to fit into."""
+    async def asked_limits(self, uri: str) -> Limits:
+        """What a new VM on that connection has to fit into, with what has to be asked for."""
+        connection = self.connection(uri)
+        await connection.load_host()
+        backend = connection.backend
+        own = await backend.limits() if isinstance(backend, KnowsLimits) else Limits()
+        return self.limits(uri, own)
+
+    def limits(self, uri: str, own: Limits | None = None) -> Limits:
+        """The same without asking: names and host as last seen, the rest as in `own`."""
         connection = self.connection(uri)
         host = connection.host
-        return Limits(
+        return replace(
+            own or Limits(),
             taken_names=frozenset(vm.name for vm in connection.vms),
             host_cpus=host.cpus if host else None,
             host_memory_bytes=host.memory_bytes if host else None,
@@ -232,8 +250,7 @@ class Fleet:
         connection = self.connection(uri)
         if not connection.up:
             raise connection.problem or UnreachableError(f"{connection.label} is not connected")
-        await connection.load_host()
-        found = problems(spec, self.limits(uri))
+        found = problems(spec, await self.asked_limits(uri))
         if found:
             raise InputError(
                 f"{spec.name or 'the VM'} can't be made",

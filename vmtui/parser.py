@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from vmtui import __version__
+from vmtui.arguments import creating, images, reaching
+from vmtui.arguments.creating import FILES, Add, add_wait
 from vmtui.errors import UsageError
-
-_FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
-"""How shtab completes an option whose value is a file."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -42,14 +40,18 @@ def build_parser() -> argparse.ArgumentParser:
     )
     _add_record(parser)
     replay = parser.add_argument("--replay", metavar="FILE", help="open a recording again")
-    replay.complete = _FILES  # type: ignore[attr-defined]
+    replay.complete = FILES  # type: ignore[attr-defined]
     parser.add_argument("--version", action="version", version=f"vmtui {__version__}")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", parser_class=_Parser, title="commands"
     )
 
-    def add(name: str, about: str, *, json: bool = False) -> argparse.ArgumentParser:
-        command = commands.add_parser(name, help=about, description=about, parents=[common])
+    def add(
+        name: str, about: str, *, json: bool = False, to: Any = commands
+    ) -> argparse.ArgumentParser:
+        command: argparse.ArgumentParser = to.add_parser(
+            name, help=about, description=about, parents=[common]
+        )
         if json:
             command.add_argument("--json", action="store_true", help="print JSON")
         return command
@@ -57,18 +59,17 @@ def build_parser() -> argparse.ArgumentParser:
     add("list", "List all VMs.", json=True)
     add("show", "Show all that is known of a VM.", json=True).add_argument("name", metavar="NAME")
     _add_watching(add)
-    _add_create(add)
+    creating.add_arguments(add)
+    images.add_arguments(add)
     _add_lifecycle(add)
     _add_console(add)
     _add_showing(add)
+    reaching.add_arguments(add)
     _add_machine(add)
     return parser
 
 
-_Add = Callable[..., argparse.ArgumentParser]
-
-
-def _add_watching(add: _Add) -> None:
+def _add_watching(add: Add) -> None:
     top = add("top", "Print what all VMs do, again and again.")
     form = top.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print JSON: a line a sample")
@@ -112,39 +113,10 @@ def _add_record(command: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS,
         help="keep all samples in a file, behind what is in it; for the interface and top",
     )
-    record.complete = _FILES  # type: ignore[attr-defined]
+    record.complete = FILES  # type: ignore[attr-defined]
 
 
-def _add_create(add: _Add) -> None:
-    create = add("create", "Create a VM.", json=True)
-    create.add_argument("name", metavar="NAME")
-    create.add_argument(
-        "--image",
-        default="micro",
-        help="micro (the embedded one), none, or a disk image or ISO (default: %(default)s)",
-    )
-    create.add_argument("--cpus", type=int, default=1, metavar="N", help="vCPUs (default: 1)")
-    create.add_argument("--memory", metavar="SIZE", help="such as 512M or 2G")
-    create.add_argument("--disk", metavar="SIZE", help="such as 20G")
-    create.add_argument(
-        "--firmware", choices=("bios", "uefi", "secure-boot"), default="bios", help="what boots it"
-    )
-    create.add_argument("--tpm", action="store_true", help="add a TPM 2.0")
-    create.add_argument(
-        "--accel", choices=("auto", "kvm", "tcg"), default="auto", help="(default: auto)"
-    )
-    create.add_argument("--start", action="store_true", help="start it as well")
-    _add_wait(create, "with --start: wait for the login prompt, and say how long it took")
-
-
-def _add_wait(command: argparse.ArgumentParser, about: str) -> None:
-    command.add_argument("--wait", action="store_true", help=about)
-    command.add_argument(
-        "--timeout", type=float, default=300.0, metavar="S", help="for --wait (default: 300)"
-    )
-
-
-def _add_lifecycle(add: _Add) -> None:
+def _add_lifecycle(add: Add) -> None:
     # Imported late: a mistyped command need not wait for it.
     from vmtui.actions import ACTIONS  # noqa: PLC0415
 
@@ -156,10 +128,10 @@ def _add_lifecycle(add: _Add) -> None:
         if action.dangerous:
             command.add_argument("-y", "--yes", action="store_true", help="do not ask")
         if action.command == "start":
-            _add_wait(command, "wait for the login prompt, and say how long it took")
+            add_wait(command, "wait for the login prompt, and say how long it took")
 
 
-def _add_console(add: _Add) -> None:
+def _add_console(add: Add) -> None:
     console = add("console", "Attach this terminal, or a pipe, to a VM's console.", json=True)
     console.add_argument("name", metavar="NAME")
     console.add_argument(
@@ -182,7 +154,7 @@ def _add_console(add: _Add) -> None:
     log_file = console.add_argument(
         "--log", metavar="FILE", help="append to a file what the guest prints from now on"
     )
-    log_file.complete = _FILES  # type: ignore[attr-defined]
+    log_file.complete = FILES  # type: ignore[attr-defined]
     console.add_argument(
         "--until",
         metavar="REGEX",
@@ -203,13 +175,13 @@ def _add_console(add: _Add) -> None:
     log.add_argument("--console", action="store_true", help="what the first console printed")
 
 
-def _add_showing(add: _Add) -> None:
+def _add_showing(add: Add) -> None:
     screen = add("screen", "Save what is on a VM's screen, as PNG.")
     screen.add_argument("name", metavar="NAME")
     output = screen.add_argument(
         "-o", "--output", metavar="FILE", required=True, help="where; - is standard output"
     )
-    output.complete = _FILES  # type: ignore[attr-defined]
+    output.complete = FILES  # type: ignore[attr-defined]
     type_text = add("type", "Type a text on a VM's keyboard, as if by hand.")
     type_text.add_argument("name", metavar="NAME")
     type_text.add_argument("text", metavar="TEXT", help="- reads it from standard input")
@@ -224,14 +196,9 @@ def _add_showing(add: _Add) -> None:
     key.add_argument("keys", metavar="KEYS", nargs="+", help="such as ctrl-alt-del, f2 or ret")
     view = add("view", "Open a VM's screen in a viewer on the desktop, or tell how to.")
     view.add_argument("name", metavar="NAME")
-    ssh = add("ssh", "Open ssh to a VM.")
-    ssh.add_argument("name", metavar="NAME")
-    ssh.add_argument(
-        "remote", metavar="COMMAND", nargs=argparse.REMAINDER, help="to run instead of a shell"
-    )
 
 
-def _add_machine(add: _Add) -> None:
+def _add_machine(add: Add) -> None:
     doctor = add("doctor", "What this machine has for VMs, and what is missing.", json=True)
     doctor.add_argument("--recheck", action="store_true", help="try KVM again")
     config = add("config", "The configuration.")

@@ -1,15 +1,23 @@
-"""When a guest is ready for its user: the login prompt on its serial console."""
+"""When a guest is ready for its user: the prompt on its serial console, its ssh server's banner."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 
 from vmtui.errors import OperationError
 
 TAIL_BYTES = 4096
+
+_BANNER = b"SSH-"
+_AGAIN_S = 0.1
+"""After an attempt that was turned down: something answers there, and no ssh server yet."""
+_MORE_S = 1.0
+"""While an attempt hangs. What was sent before the guest's network was up is sent again ever more
+slowly, and a slow guest takes longer than this to greet: so no attempt is given up for the next."""
+_ATTEMPT_LIMIT_S = 20.0
 
 _NOISE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|\x00")
 _PROMPT = re.compile(rb"(?:^|[\r\n])[^\r\n]*\blogin: ?$", re.IGNORECASE)
@@ -47,3 +55,35 @@ async def wait_for_login(output: AsyncGenerator[bytes, None], name: str, timeout
     raise OperationError(
         f"{name} stopped before it showed a login prompt", hint=f"See: vmtui log {name}"
     )
+
+
+async def ssh_banner(host: str, port: int) -> None:
+    """Return once an ssh server greets there, however long that takes.
+
+    That a connection is taken says nothing: what forwards a port takes it before any guest runs.
+    """
+    attempts: set[asyncio.Task[bool]] = set()
+    try:
+        while True:
+            attempts.add(asyncio.create_task(_greets(host, port)))
+            done, attempts = await asyncio.wait(
+                attempts, timeout=_MORE_S, return_when=asyncio.FIRST_COMPLETED
+            )
+            if any(attempt.result() for attempt in done):
+                return
+            if done:
+                await asyncio.sleep(_AGAIN_S)
+    finally:
+        for attempt in attempts:
+            attempt.cancel()
+        await asyncio.gather(*attempts, return_exceptions=True)
+
+
+async def _greets(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(_ATTEMPT_LIMIT_S):
+            reader, writer = await asyncio.open_connection(host, port)
+            with closing(writer):
+                return await reader.readexactly(len(_BANNER)) == _BANNER
+    except (OSError, EOFError, TimeoutError):
+        return False

@@ -1,24 +1,18 @@
-"""What to create: the specification of a new VM, and everything that is wrong with it."""
+"""What to create: the specification of a new VM, and what it has to fit into."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
 from vmtui.model import Accel, Firmware
 from vmtui.parts import CloudInit, DiskSpec, NicSpec, SharedFolder, Topology
-from vmtui.units import GIB, MIB, TIB, plain, size
+from vmtui.units import GIB, MIB, plain
 
 NAME_LIMIT = 63
-MEMORY_MINIMUM_BYTES = 96 * MIB
-"""The micro guest gives no prompt with 64."""
-MEMORY_MAXIMUM_BYTES = 16 * TIB
-DISK_MINIMUM_BYTES = MIB
-DISK_MAXIMUM_BYTES = 512 * TIB
-VCPUS_MAXIMUM = 255
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -41,7 +35,15 @@ class Boot:
     format: str | None = None
     virtual_size_bytes: int | None = None
     image: str = ""
-    """Its name in the library of images. What is there never changes: disks may lean on it."""
+    """Its name in the library of images. What is there never changes: disks may lean on it.
+
+    With a name and no `path` it is one of the catalogue that has yet to be pulled.
+    """
+    cloud: bool = False  # cloud-init is in it
+    user: str = ""  # whom cloud-init makes in it, if not told otherwise
+    firmware: Firmware | None = None  # the only one that starts it; None: any, or not known
+    disk_minimum_bytes: int | None = None
+    memory_minimum_bytes: int | None = None
 
     @property
     def label(self) -> str:
@@ -106,6 +108,10 @@ class Limits:
     taken_names: frozenset[str] = field(default_factory=frozenset)
     host_cpus: int | None = None
     host_memory_bytes: int | None = None
+    free_bytes: int | None = None  # in the folder or pool for disks
+    missing: Mapping[str, str] = field(default_factory=dict)
+    """By what VMs can't have there (a key of `spec_problems.WHAT_MISSING`), what it would take,
+    such as `Install swtpm.`"""
 
 
 def name_problem(name: str, taken: Iterable[str] = ()) -> str | None:
@@ -139,70 +145,20 @@ def name_problem(name: str, taken: Iterable[str] = ()) -> str | None:
     return None
 
 
-def problems(spec: VMSpec, limits: Limits | None = None) -> list[Problem]:
-    """Everything wrong with `spec`, in the order of the form's fields; empty: it can be made."""
-    limits = limits or Limits()
-    found: list[Problem] = []
-    name = name_problem(spec.name, limits.taken_names)
-    if name:
-        found.append(Problem("name", name))
-    found += _cpu_problems(spec, limits)
-    found += _memory_problems(spec, limits)
-    found += _disk_problems(spec)
-    return found
-
-
-def _cpu_problems(spec: VMSpec, limits: Limits) -> Iterable[Problem]:
-    if spec.vcpus < 1:
-        yield Problem("vcpus", "A VM needs at least 1 vCPU.")
-    elif spec.vcpus > VCPUS_MAXIMUM:
-        yield Problem("vcpus", f"{VCPUS_MAXIMUM} vCPUs is the limit.")
-    elif limits.host_cpus and spec.vcpus > 4 * limits.host_cpus:
-        yield Problem(
-            "vcpus",
-            f"{spec.vcpus} vCPUs on {limits.host_cpus} host CPUs would mostly wait.",
-            f"Use {4 * limits.host_cpus} or fewer.",
-        )
-
-
-def _memory_problems(spec: VMSpec, limits: Limits) -> Iterable[Problem]:
-    if spec.memory_bytes < MEMORY_MINIMUM_BYTES:
-        yield Problem("memory", f"{size(MEMORY_MINIMUM_BYTES)} of memory is the least that boots.")
-    elif spec.memory_bytes > MEMORY_MAXIMUM_BYTES:
-        yield Problem("memory", f"{size(MEMORY_MAXIMUM_BYTES)} of memory is the limit.")
-    elif limits.host_memory_bytes and spec.memory_bytes > limits.host_memory_bytes:
-        yield Problem(
-            "memory",
-            f"The host has {size(limits.host_memory_bytes)} of memory in all.",
-            "Ask for less.",
-        )
-
-
-def _disk_problems(spec: VMSpec) -> Iterable[Problem]:
-    if spec.boot.kind is BootKind.NONE and spec.disk_bytes is None:
-        yield Problem("disk", "Without an image the VM needs a disk.", "Give a size, such as 20G.")
-        return
-    if spec.disk_bytes is not None:
-        if spec.disk_bytes < DISK_MINIMUM_BYTES:
-            yield Problem("disk", f"A disk has to have {size(DISK_MINIMUM_BYTES)} at least.")
-        elif spec.disk_bytes > DISK_MAXIMUM_BYTES:
-            yield Problem("disk", f"{size(DISK_MAXIMUM_BYTES)} is the limit of a disk.")
-    image_bytes = spec.boot.virtual_size_bytes
-    if spec.boot.kind is not BootKind.DISK or image_bytes is None:
-        return
-    if spec.disk_bytes is not None and spec.disk_bytes < image_bytes:
-        yield Problem(
-            "disk",
-            f"The image's own disk has {size(image_bytes)}; a smaller one would cut it off.",
-            f"Use {size(image_bytes)} or more.",
-        )
-
-
 def default_memory_bytes(boot: Boot) -> int:
     """What a VM of that kind needs to be pleasant."""
-    return 256 * MIB if boot.kind is BootKind.MICRO else 2 * GIB
+    return (
+        256 * MIB if boot.kind is BootKind.MICRO else max(2 * GIB, boot.memory_minimum_bytes or 0)
+    )
 
 
 def default_disk_bytes(boot: Boot) -> int | None:
-    """A disk for what has to be installed; none for micro, the image's own for a disk image."""
-    return 20 * GIB if boot.kind in (BootKind.ISO, BootKind.NONE) else None
+    """A disk for what has to be installed; none for micro, the image's own for a disk image.
+
+    Cloud images are as small as can be and grow into what they are given.
+    """
+    if boot.kind in (BootKind.ISO, BootKind.NONE):
+        return max(20 * GIB, boot.disk_minimum_bytes or 0)
+    if not boot.cloud:
+        return None
+    return max(10 * GIB, boot.disk_minimum_bytes or 0, boot.virtual_size_bytes or 0)

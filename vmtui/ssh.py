@@ -1,11 +1,15 @@
-"""The ssh command that gets into a VM, or what is missing for one."""
+"""The ssh and scp commands that get into a VM, or what is missing for them."""
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
+
+import platformdirs
 
 from vmtui.errors import InputError, OperationError, StateError
 from vmtui.model import VM
@@ -19,27 +23,66 @@ def argv(vm: VM, uri: str, command: Sequence[str] = ()) -> list[str]:
 
     Raises StateError when it is off, OperationError when there is no way to it.
     """
+    host, _ = endpoint(vm, uri)
+    return ["ssh", *_options(vm, uri), "--", host, *command]
+
+
+def copying(
+    vm: VM, uri: str, source: str, target: str, *, to_guest: bool, recursive: bool
+) -> list[str]:
+    """scp from a path here to one in `vm`, or with `to_guest` False the other way round.
+
+    Raises as `argv`.
+    """
+    host, _ = endpoint(vm, uri)
+    guest = f"[{host}]:" if ":" in host else f"{host}:"
+    places = (source, guest + target) if to_guest else (guest + source, target)
+    return ["scp", *(["-r"] if recursive else []), *_options(vm, uri), "--", *places]
+
+
+def endpoint(vm: VM, uri: str) -> tuple[str, int]:
+    """The address and port that the VM's ssh server answers on. Raises as `argv`."""
     if not vm.state.active:
         raise StateError(
             f"can't reach {vm.name} by ssh",
             why=f"it is {vm.state.value}",
             hint=f"Start it: vmtui start {vm.name}",
         )
-    access = vm.ssh
-    host = access.host or address(vm.addresses)
+    host = vm.ssh.host or address(vm.addresses)
     if not host:
         raise _no_way(vm, uri)
-    words = ["ssh"]
+    return host, vm.ssh.port
+
+
+async def keep_known_hosts() -> None:
+    """Make the folder that ssh notes the VMs' own keys in; it makes none by itself."""
+    await asyncio.to_thread(_known_hosts().mkdir, mode=0o700, parents=True, exist_ok=True)
+
+
+def _known_hosts() -> Path:
+    return platformdirs.user_data_path("vmtui") / "known_hosts"
+
+
+def _options(vm: VM, uri: str) -> list[str]:
+    """What ssh and scp are told alike: both know these only by the long names."""
+    access = vm.ssh
+    # VMs share addresses and ports, one after the other or, forwarded, all at once; each has keys
+    # of its own. So they are noted by VM, apart from the user's, and a first key is taken as it is.
+    noted = "/dev/null" if vm.throwaway else str(_known_hosts() / re.sub(r"[^\w-]", "_", vm.id))
+    settings = [
+        f"HostKeyAlias=vmtui-{vm.id}",
+        f'UserKnownHostsFile="{noted.replace("%", "%%")}"',
+        "StrictHostKeyChecking=accept-new",
+    ]
+    if vm.throwaway:
+        settings.append("LogLevel=ERROR")
     if access.user:
-        words += ["-l", checked_user(access.user)]
+        settings.append(f"User={checked_user(access.user)}")
     if access.port != 22:
-        words += ["-p", str(access.port)]
-    if access.host:
-        # Every VM has the same name here, but keys of its own.
-        words += ["-o", f"HostKeyAlias=vmtui-{vm.id}"]
-    elif jump := _jump(uri):
-        words += ["-J", jump]
-    return [*words, "--", host, *command]
+        settings.append(f"Port={access.port}")
+    if not access.host and (jump := remote_host(uri)):
+        settings.append(f"ProxyJump={jump}")
+    return [word for setting in settings for word in ("-o", setting)]
 
 
 def address(addresses: Sequence[str]) -> str:
@@ -63,8 +106,8 @@ def checked_user(user: str) -> str:
     return user
 
 
-def _jump(uri: str) -> str:
-    """The host of a remote connection: networks of its VMs often end there."""
+def remote_host(uri: str) -> str:
+    """The host of a connection over ssh, "" for others: networks of its VMs often end there."""
     parts = urlsplit(uri)
     return parts.netloc if parts.scheme.rpartition("+")[2] in _OVER_SSH else ""
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from vmtui.backends.base import Progress, ProgressSink
 from vmtui.errors import OperationError, VmtuiError
+from vmtui.stages import Stage, Stages
 from vmtui.views import TaskStatus, TaskView, VMRef
 
 REMEMBERED = 100
@@ -68,11 +69,18 @@ class Tasks:
         await asyncio.gather(*running, return_exceptions=True)
 
     async def _run(self, task_id: int, work: Work) -> TaskView:
+        stages = Stages()
+
         def report(progress: Progress) -> None:
-            self._update(task_id, progress=progress)
+            stages.note(progress)
+            self._update(task_id, progress=progress, stages=stages.all)
 
         try:
-            result = await work(report)
+            try:
+                result = await work(report)
+            finally:
+                stages.end()
+                self._views[task_id] = replace(self._views[task_id], stages=stages.all)
         except asyncio.CancelledError:
             self._end(task_id, TaskStatus.CANCELLED, result="cancelled")
         except VmtuiError as error:
@@ -104,8 +112,8 @@ class Tasks:
         )
         self._on_change()
 
-    def _update(self, task_id: int, *, progress: Progress) -> None:
-        self._views[task_id] = replace(self._views[task_id], progress=progress)
+    def _update(self, task_id: int, *, progress: Progress, stages: tuple[Stage, ...]) -> None:
+        self._views[task_id] = replace(self._views[task_id], progress=progress, stages=stages)
         self._on_change()
 
     def _forget_old(self) -> None:

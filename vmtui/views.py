@@ -11,6 +11,7 @@ from vmtui.errors import VmtuiError
 from vmtui.host_metrics import HostRates
 from vmtui.metrics import Rates
 from vmtui.model import VM, Host, VMId
+from vmtui.stages import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +125,7 @@ class TaskView:
     ended_at_s: float | None = None
     result: str = ""  # one line, once DONE
     error: VmtuiError | None = None  # once FAILED
+    stages: tuple[Stage, ...] = ()  # of making a VM, as of this view
 
 
 @dataclass(frozen=True, slots=True)

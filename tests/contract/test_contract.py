@@ -21,6 +21,7 @@ from tests.contract.cases import (
 )
 from vmtui.backends.base import (
     Backend,
+    Clones,
     Console,
     Consoles,
     Ending,
@@ -71,7 +72,11 @@ async def test_it_can_be_closed_twice_and_opened_again(backend: Backend) -> None
 
 
 async def test_features_are_what_it_implements(backend: Backend) -> None:
-    for feature, protocol in ((Feature.CONSOLE, Consoles), (Feature.LOG, Logs)):
+    for feature, protocol in (
+        (Feature.CONSOLE, Consoles),
+        (Feature.LOG, Logs),
+        (Feature.CLONE, Clones),
+    ):
         if feature in backend.features:
             assert isinstance(backend, protocol)
 
@@ -133,6 +138,41 @@ async def test_a_bad_name_is_refused(case: BackendCase, backend: Backend, bad: s
     with pytest.raises(InputError):
         await made(backend, case.spec(bad))
     assert case.paths_left() == left
+
+
+async def test_a_clone_is_a_vm_of_its_own(case: BackendCase, backend: Backend, name: str) -> None:
+    if not isinstance(backend, Clones) or Feature.CLONE not in backend.features:
+        assert Feature.CLONE not in backend.features
+        return
+    source = await made(backend, replace(case.spec(name), description="one of a kind"))
+    made_before = case.paths_left()
+    with pytest.raises(InputError):
+        await backend.clone(source, name, linked=True, cloud_init=None, progress=no_progress)
+    assert case.paths_left() == made_before
+    clones = {}
+    for linked in (True, False):
+        clones[linked] = await backend.clone(
+            source, f"{name}-{linked}", linked=linked, cloud_init=None, progress=no_progress
+        )
+        one, other = await backend.vm(source), await backend.vm(clones[linked])
+        assert (other.name, other.state) == (f"{name}-{linked}", State.OFF)
+        for same in ("vcpus", "memory_bytes", "description", "firmware"):
+            assert getattr(other, same) == getattr(one, same), same
+        assert [d.capacity_bytes for d in other.disks] == [d.capacity_bytes for d in one.disks]
+        assert not {nic.mac for nic in other.nics} & {nic.mac for nic in one.nics}
+        assert not {d.source for d in other.disks} & {d.source for d in one.disks}
+    assert len({source, *clones.values()}) == 3
+    if case.has_real_guest:  # the others have no disks that could lean on each other
+        with pytest.raises((StateError, RefusedError)):
+            await backend.power(source, Power.START)
+        with pytest.raises((StateError, RefusedError)):
+            await wiped(backend, source)
+    await backend.power(clones[True], Power.START)
+    await backend.power(clones[False], Power.START)
+    for clone in clones.values():
+        await wiped(backend, clone)
+    assert case.paths_left() == made_before
+    await backend.power(source, Power.START)
 
 
 async def test_an_unknown_vm_is_one_clear_error(backend: Backend) -> None:

@@ -46,7 +46,7 @@ def name_the_new_vm(terminal: Terminal, name: str) -> None:
     """`n`, the proposed name replaced, Enter; no key faster than the screen follows."""
     terminal.press("n")
     terminal.wait_for(r"Name\s+micro-1")
-    terminal.press("C-u")
+    terminal.press("Tab", "C-u")
     terminal.wait_for("A VM needs a name")
     terminal.type(name)
     terminal.wait_for(rf"Name\s+{name}")

@@ -227,7 +227,7 @@ async def test_a_stopped_qemu_does_not_hold_up_the_rest(site: Site) -> None:
         await backend.power(vm, Power.START)
     async with Watcher(backend):
         async with asyncio.timeout(5):
-            while any(m.monitor is None for m in backend._machines.values()):
+            while any(m.monitor is None for m in backend._machines):
                 await asyncio.sleep(0.05)
         for number, kind in ((signal.SIGSTOP, Stalled), (signal.SIGCONT, Counters)):
             os.kill(site.pid("web"), number)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,9 +12,12 @@ from rich.cells import cell_len
 from vmtui.actions import ACTIONS
 from vmtui.column_sets import DEFAULTS, ColumnSet
 from vmtui.errors import InputError
-from vmtui.screens.draft import Draft, free_name
+from vmtui.naming import free_name
+from vmtui.parts import Forward, SharedFolder
+from vmtui.recipe import Recipe
+from vmtui.screens.draft import Draft, filled_in
 from vmtui.screens.keys import RESERVED, display, keymap, normalised
-from vmtui.spec import BLANK, MICRO, Limits
+from vmtui.spec import BLANK, Limits
 from vmtui.widgets.all_columns import columns_of
 from vmtui.widgets.columns import GAP, laid_out
 from vmtui.widgets.graph import braille
@@ -72,21 +77,40 @@ def test_a_key_that_is_taken_is_left_out() -> None:
 
 
 def test_free_names() -> None:
-    assert free_name("micro", MICRO, ["Micro-1", "micro-2"]) == "micro-3"
-    assert free_name("none", BLANK, []) == "vm-1"
-    assert free_name("[red]", None, []) == "red-1"
+    assert free_name("micro", ["Micro-1", "micro-2"]) == "micro-3"
+    assert free_name("[red]", []) == "red-1"
+    assert free_name("---", []) == "vm-1"
+    assert filled_in("none", BLANK, Limits(), Recipe())["name"] == "vm-1"
 
 
 @pytest.mark.parametrize("vcpus", ["", "1.5", "-1", "x"])
 def test_what_cannot_be_read_hides_no_other_problem(vcpus: str) -> None:
-    draft = Draft("a b", "micro", vcpus, "12", "", image_error=InputError("no image", why="gone"))
+    texts = {"name": "a b", "image": "micro", "vcpus": vcpus, "memory": "12", "forward": "'22"}
+    draft = Draft(texts, image_error=InputError("no image", why="gone"))
     spec, problems = draft.read(Limits())
     assert spec is None
-    assert [problem.field for problem in problems] == ["name", "image", "vcpus", "memory"]
+    assert [problem.field for problem in problems] == [
+        "image",
+        "name",
+        "vcpus",
+        "memory",
+        "forward",
+    ]
 
 
 def test_a_good_draft_is_a_spec() -> None:
-    spec, problems = Draft(" web ", "micro", "2", "1.5G", "").read(Limits())
+    texts = {"name": " web ", "vcpus": "2", "memory": "1.5G", "forward": "2222:22 80", "tpm": "yes"}
+    texts |= {"tags": "a 'b c'", "share": "/tmp:tmp,ro"}
+    spec, problems = Draft(texts).read(Limits())
+    assert [str(problem) for problem in problems] == [
+        "'b c' can't be a tag. Use letters, digits, '.', ':', '-', '_'."
+    ]
+    spec, problems = Draft(texts | {"tags": "a b"}).read(Limits())
     assert not problems
     assert spec is not None
     assert (spec.name, spec.vcpus, spec.memory_bytes) == ("web", 2, 3 * 2**29)
+    assert spec.tpm
+    assert spec.tags == ("a", "b")
+    assert spec.nics is not None
+    assert spec.nics[0].forwards == (Forward(22, 2222), Forward(80))
+    assert spec.shares == (SharedFolder(Path("/tmp"), "tmp", read_only=True),)

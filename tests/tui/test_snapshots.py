@@ -126,16 +126,28 @@ def test_one_vm(snap_compare: Compare, frozen: Hands, size: tuple[int, int]) -> 
     assert snap_compare(app, terminal_size=size, run_before=before)
 
 
+LOOKED_UP = {
+    "create": "alpine",
+    "create-typed": "Enter takes debian-12",
+    "create-unfolded": "CPU model",
+    "images": "12 VMs",
+}
+"""By dialogs that look something up, what is on them then."""
+
+
 @pytest.mark.parametrize("theme", ["vmtui-dark", "vmtui-light"])
 @pytest.mark.parametrize(
     ("name", "keys"),
     [
-        ("create", ("n", "a", "space", "b")),
+        ("create", ("n",)),
         ("confirm", ("space", "j", "space", "X")),
         ("help", ("question_mark",)),
         ("connections", ("at",)),
         ("tasks", ("T",)),
         ("filter", ("slash", "w", "e", "b")),
+        ("create-typed", ("n", "d", "e", "b")),
+        ("create-unfolded", ("n", *["tab"] * 6, "space")),
+        ("images", ("I",)),
     ],
 )
 def test_dialogs(
@@ -145,7 +157,11 @@ def test_dialogs(
 
     async def before(pilot: Pilot[None]) -> None:
         await past(app, frozen, pilot)
-        await pilot.press(*keys)
+        for key in keys:
+            await pilot.press(key)
+            if key == "n":  # what it lists is looked up
+                await until(pilot, lambda: "alpine" in whole(app))
+        await until(pilot, lambda: LOOKED_UP.get(name, "") in whole(app))
         await pilot.pause()
         for widget in app.screen.query("Input").results():
             widget.cursor_blink = False  # type: ignore[attr-defined]

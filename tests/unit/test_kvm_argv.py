@@ -8,14 +8,16 @@ import msgspec
 import pytest
 
 from vmtui.backends.kvm.argv import FirmwareFiles, KernelFiles, Place, argv
-from vmtui.backends.kvm.definition import (
-    VERSION,
-    Definition,
+from vmtui.backends.kvm.definition import VERSION, Definition, convert
+from vmtui.backends.kvm.hardware import (
+    BaseDefinition,
     DiskDefinition,
     NicDefinition,
-    convert,
+    ShareDefinition,
+    TopologyDefinition,
 )
 from vmtui.model import Accel, DiskKind, Firmware
+from vmtui.parts import DiskBus
 from vmtui.spec import BootKind
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "kvm"
@@ -36,6 +38,14 @@ FIRMWARE = FirmwareFiles(
     Path("/usr/share/OVMF/CODE.fd"), "raw", Path("/data/vms/web/efivars.fd"), "raw"
 )
 DISK = DiskDefinition("disk.qcow2", "qcow2")
+SEED = DiskDefinition("seed.iso", "raw", DiskKind.CDROM, read_only=True, bus=DiskBus.SCSI)
+LIBRARY = BaseDefinition("/images/debian/disk, 1.qcow2", "qcow2", 5, 7, image="debian")
+OVERLAY = DiskDefinition("disk.qcow2", "qcow2", base=(LIBRARY,))
+CLONE = DiskDefinition(
+    "disk.qcow2",
+    "qcow2",
+    base=(BaseDefinition("/data/vms/db/disk.qcow2", "qcow2", 5, 7, vm="u-2"), LIBRARY),
+)
 ISO = DiskDefinition("/isos/a, b.iso", "raw", DiskKind.CDROM, read_only=True)
 
 CASES: dict[str, tuple[Definition, Place]] = {
@@ -59,6 +69,71 @@ CASES: dict[str, tuple[Definition, Place]] = {
             MICRO, nic=(NicDefinition("52:54:00:00:00:01", forward=("2222:22", "8080:80")),)
         ),
         replace(PLACE, kernel=KERNEL),
+    ),
+    "cloud-image": (
+        msgspec.structs.replace(
+            MICRO,
+            boot=BootKind.DISK,
+            disk=(OVERLAY, SEED),
+            nic=(NicDefinition("52:54:00:00:00:01", forward=("22022:22",), found=(22,)),),
+        ),
+        PLACE,
+    ),
+    "linked-clone": (msgspec.structs.replace(MICRO, boot=BootKind.DISK, disk=(CLONE,)), PLACE),
+    "every-bus": (
+        msgspec.structs.replace(
+            MICRO,
+            boot=BootKind.NONE,
+            boot_order=("network", "cdrom", "disk"),
+            disk=(
+                DISK,
+                DiskDefinition("disk1.qcow2", "qcow2", bus=DiskBus.SCSI, cache="none"),
+                DiskDefinition("disk2.qcow2", "qcow2", bus=DiskBus.SATA, cache="writethrough"),
+                DiskDefinition("disk3.qcow2", "qcow2", bus=DiskBus.NVME, discard=False),
+                DiskDefinition("disk4.qcow2", "qcow2", bus=DiskBus.IDE, cache="unsafe"),
+                ISO,
+                SEED,
+            ),
+        ),
+        PLACE,
+    ),
+    "networks": (
+        msgspec.structs.replace(
+            MICRO,
+            nic=(
+                NicDefinition("52:54:00:00:00:01", "isolated", forward=("2222:22",)),
+                NicDefinition("52:54:00:00:00:02", "bridge", bridge="br0", model="e1000e"),
+                NicDefinition("52:54:00:00:00:03", forward=("0.0.0.0:8080:80",)),
+            ),
+        ),
+        replace(PLACE, kernel=KERNEL),
+    ),
+    "shares": (
+        msgspec.structs.replace(
+            MICRO,
+            share=(
+                ShareDefinition("/home/me/a, b", "work"),
+                ShareDefinition("/srv", "srv", read_only=True),
+            ),
+        ),
+        replace(PLACE, kernel=KERNEL, virtiofs=("work",)),
+    ),
+    "windows": (
+        msgspec.structs.replace(
+            MICRO,
+            vcpus=4,
+            boot=BootKind.ISO,
+            disk=(DISK, ISO),
+            topology=TopologyDefinition(1, 2, 2),
+            hyperv=True,
+        ),
+        replace(PLACE, accel=Accel.KVM),
+    ),
+    "cpu-model-without-graphics": (
+        msgspec.structs.replace(
+            MICRO, boot=BootKind.DISK, disk=(DISK,), cpu="Nehalem,+aes", graphics=False, nic=()
+        ),
+        PLACE,
     ),
     "four-consoles": (
         msgspec.structs.replace(MICRO, console=("serial", "virtio", "serial", "virtio")),
@@ -92,6 +167,12 @@ def test_consoles_are_named_by_kind_and_number() -> None:
     for bad in (["serial"] * 5, ["virtio"] * 9, ["vga"], "serial"):
         with pytest.raises(ValueError, match=r"console|Expected"):
             convert(content | {"console": bad})
+
+
+def test_hosts_cpu_is_the_best_one_under_emulation() -> None:
+    definition = msgspec.structs.replace(MICRO, cpu="host,-aes", hyperv=True)
+    made = argv("web", definition, PLACE)
+    assert made[made.index("-cpu") + 1] == "max,-aes"
 
 
 def test_a_comma_in_a_folder_does_not_end_an_option() -> None:

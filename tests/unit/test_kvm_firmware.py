@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from vmtui.backends.kvm.firmware import choose, prepare
+from vmtui.backends.kvm.firmware import choose, files, prepare
 from vmtui.errors import MissingError
 from vmtui.model import Firmware
 
@@ -74,14 +74,17 @@ def test_this_machine_has_both() -> None:
 
 
 def test_variables_are_copied_once_and_private(tmp_path: Path) -> None:
-    files = prepare(Firmware.SECURE_BOOT, tmp_path)
-    assert files is not None
-    assert files.variables.stat().st_mode & 0o077 == 0
-    files.variables.write_bytes(b"the guest's own")
-    again = prepare(Firmware.SECURE_BOOT, tmp_path)
-    assert again == files
-    assert files.variables.read_bytes() == b"the guest's own"
+    found = files(Firmware.SECURE_BOOT, tmp_path)
+    assert found is not None
+    assert not found.variables.exists()
+    prepare(Firmware.SECURE_BOOT, tmp_path)
+    assert found.variables.stat().st_mode & 0o077 == 0
+    found.variables.write_bytes(b"the guest's own")
+    prepare(Firmware.SECURE_BOOT, tmp_path)
+    assert found.variables.read_bytes() == b"the guest's own"
 
 
 def test_bios_needs_none(tmp_path: Path) -> None:
-    assert prepare(Firmware.BIOS, tmp_path) is None
+    prepare(Firmware.BIOS, tmp_path)
+    assert files(Firmware.BIOS, tmp_path) is None
+    assert list(tmp_path.iterdir()) == []

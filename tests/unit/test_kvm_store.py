@@ -1,7 +1,4 @@
 import asyncio
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -78,20 +75,19 @@ async def test_a_name_is_taken_once_whoever_was_first(store: Store) -> None:
     assert store.names() == ["Web", "other"]
 
 
-@pytest.fixture
-def ended_pid() -> int:
-    code = "import os; print(os.getpid())"
-    ended = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-    return int(ended.stdout)
+async def test_what_a_killed_process_left_is_swept_and_nothing_else(store: Store) -> None:
+    (store.root / ".new-web-x1").mkdir()
+    (store.root / ".old-db-x2").mkdir()
+    async with store.staged("web") as folder:
+        store.sweep()
+        assert [path.name for path in store.root.iterdir()] == [folder.name]
 
 
-def test_what_a_killed_process_left_is_swept(store: Store, ended_pid: int) -> None:
-    pid = ended_pid
-    (store.root / f".new-web-{pid}").mkdir()
-    (store.root / f".old-db-{pid}").mkdir()
-    (store.root / f".new-mine-{os.getpid()}").mkdir()
-    store.sweep()
-    assert [path.name for path in store.root.iterdir()] == [f".new-mine-{os.getpid()}"]
+async def test_one_name_can_be_staged_twice_and_is_given_once(store: Store) -> None:
+    with pytest.raises(InputError, match="exists already"):
+        async with store.staged("web"):
+            await make(store, "web")
+    assert [path.name for path in store.root.iterdir() if path.name != ".lock"] == ["web"]
 
 
 _WITH_NIC = (
@@ -156,7 +152,7 @@ async def test_a_read_only_store(store: Store, monkeypatch: pytest.MonkeyPatch) 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
     with pytest.raises(OperationError, match="can't be written") as caught:
         await make(store, "web")
     assert "read-only file system" in caught.value.hint

@@ -11,16 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmtui.backends.libvirt import domain_facts
-from vmtui.backends.libvirt.domain_xml import Kernel, Medium, Parts, domain_xml
+from vmtui.backends.libvirt import domain_facts, metadata
+from vmtui.backends.libvirt.devices_xml import Card, Drive, Medium, Share
+from vmtui.backends.libvirt.domain_xml import Kernel, Parts, domain_xml
 from vmtui.model import Accel, DiskKind, Firmware, State, VMId
+from vmtui.parts import CloudInit, DiskBus, Forward, Topology
 from vmtui.spec import BLANK, MICRO, Boot, BootKind, VMSpec
 from vmtui.units import GIB, MIB
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "libvirt"
 UUID = VMId("6b1c6f0e-7d1f-4f52-9d8c-5a0f6ce2b2f1")
 PARTS = Parts(UUID, Accel.TCG)
-DISK = Medium("/var/lib/libvirt/images/web.qcow2", "qcow2")
+DISK = Drive(Medium("/var/lib/libvirt/images/web.qcow2", "qcow2"), boot_order=1)
+TRAY = Drive(Medium("/srv/debian.iso", "raw"), cdrom=True, bus=DiskBus.SATA, boot_order=2)
+SEED = Drive(Medium("/images/web-seed.iso", "raw"), cdrom=True, bus=DiskBus.SCSI)
+BASE = Medium("/images/vmtui-image-debian-13-0123456789ab.qcow2", "qcow2")
 ISO = Boot(BootKind.ISO, Path("/srv/debian.iso"), "raw")
 
 CASES = {
@@ -34,16 +39,76 @@ CASES = {
     ),
     "disk": (
         VMSpec("web", boot=BLANK, vcpus=4, memory_bytes=4 * GIB, description="a < b & c > d"),
-        replace(PARTS, accel=Accel.KVM, disk=DISK, network="default", screen=True),
+        replace(
+            PARTS,
+            accel=Accel.KVM,
+            drives=(DISK,),
+            cards=(Card("network", "default"),),
+            screen=True,
+        ),
     ),
     "secure-boot-tpm": (
         VMSpec("web", boot=ISO, firmware=Firmware.SECURE_BOOT, tpm=True),
-        replace(PARTS, disk=DISK, cdrom=Medium("/srv/debian.iso", "raw"), screen=True),
+        replace(PARTS, drives=(DISK, TRAY), screen=True),
     ),
-    "uefi": (VMSpec("web", boot=BLANK, firmware=Firmware.UEFI), replace(PARTS, disk=DISK)),
+    "uefi": (VMSpec("web", boot=BLANK, firmware=Firmware.UEFI), replace(PARTS, drives=(DISK,))),
     "test-driver": (
         VMSpec("web", boot=BLANK, memory_bytes=64 * MIB),
-        replace(PARTS, arch="i686", test_driver=True, disk=DISK),
+        replace(PARTS, arch="i686", test_driver=True, drives=(DISK,)),
+    ),
+    "cloud": (
+        VMSpec(
+            "web",
+            boot=Boot(BootKind.DISK, Path("/i/debian-13/disk.qcow2"), "qcow2", GIB, "debian-13"),
+            topology=Topology(2, 3, 1),
+            vcpus=6,
+            cpu_model="EPYC",
+            balloon_floor_bytes=GIB,
+            ssh_user="me",
+            tags=("web", "<b>"),
+            throwaway=True,
+            cloud_init=CloudInit(
+                hostname="w",
+                user="me",
+                ssh_keys=("ssh-ed25519 AAAA me@desk",),
+                password_hash="$6$salt$hash",
+                commands=("reboot",),
+                user_data="secret",
+                network_config="version: 2",
+            ),
+        ),
+        replace(
+            PARTS,
+            drives=(replace(DISK, backing=(BASE,)), SEED),
+            seed=SEED.medium.path,
+            cards=(
+                Card("user", forwards=(Forward(22, 2222), Forward(80, 8080, "0.0.0.0"))),
+                Card("bridge", "br0", "52:54:00:01:02:03", "e1000e"),
+                Card("user", connected=False),
+            ),
+        ),
+    ),
+    "windows": (
+        VMSpec("win", boot=ISO, firmware=Firmware.SECURE_BOOT, tpm=True, hyperv=True),
+        replace(PARTS, accel=Accel.KVM, drives=(DISK, TRAY), screen=True),
+    ),
+    "windows-emulated": (
+        VMSpec("win", boot=ISO, hyperv=True, cpu_model="max"),
+        replace(PARTS, drives=(DISK, TRAY)),
+    ),
+    "disks-and-folders": (
+        VMSpec("web", boot=BLANK),
+        replace(
+            PARTS,
+            drives=(
+                DISK,
+                Drive(Medium("/images/web-1.qcow2", "qcow2"), bus=DiskBus.SCSI, cache="none"),
+                Drive(Medium("/images/web-2.qcow2", "qcow2"), bus=DiskBus.SATA, discard=False),
+                TRAY,
+            ),
+            cards=(),
+            shares=(Share("/srv", "srv", virtiofs=True), Share("/opt", "opt", False, True)),
+        ),
     ),
 }
 
@@ -65,6 +130,10 @@ def test_what_is_written_is_what_is_read(name: str) -> None:
     assert (vm.vcpus, vm.memory_bytes) == (spec.vcpus, spec.memory_bytes)
     assert vm.description == spec.description
     assert vm.image == spec.boot.label
+    assert (vm.tags, vm.throwaway) == (spec.tags, spec.throwaway)
+    assert definition.own == metadata.of_spec(spec, parts.seed)
+    assert definition.backing == tuple(m.path for d in parts.drives for m in d.backing)
+    assert len(vm.nics) == len(parts.cards)
     if not parts.test_driver:
         assert vm.accel is parts.accel
         assert vm.firmware is spec.firmware
@@ -72,7 +141,7 @@ def test_what_is_written_is_what_is_read(name: str) -> None:
         assert vm.has_console
     assert definition.console_log == parts.console_log
     assert [d.source for d in vm.disks if d.kind is DiskKind.DISK] == (
-        [parts.disk.path] if parts.disk else []
+        [drive.medium.path for drive in parts.drives if not drive.cdrom]
     )
 
 
@@ -82,6 +151,23 @@ def test_no_text_can_change_the_structure(text: str) -> None:
     made = domain_xml(VMSpec("web", boot=BLANK, description=text or "x"), PARTS)
     tags = [element.tag for element in ET.fromstring(made).iter()]
     assert tags == [element.tag for element in ET.fromstring(harmless).iter()]
+
+
+def test_metadata_tells_no_secrets_and_the_forwarded_port_is_that_of_ssh() -> None:
+    spec, parts = CASES["cloud"]
+    made = domain_xml(spec, parts)
+    assert "secret" not in made
+    assert "$6$" not in made
+    ssh = domain_facts.read(UUID, "web", made).vm.ssh
+    assert (ssh.user, ssh.host, ssh.port) == ("me", "127.0.0.1", 2222)
+
+
+def test_what_is_written_into_a_definition_replaces_what_was_there() -> None:
+    domain = ET.fromstring(domain_xml(*CASES["cloud"]))
+    own = replace(metadata.read(domain), making="me 1", started=True, ssh_port=2022)
+    metadata.write(domain, own)
+    assert metadata.read(domain) == own
+    assert ET.tostring(domain, encoding="unicode").count("<vmtui:vm") == 1
 
 
 ODD = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,7 @@ from vmtui.backends.libvirt import domain_facts
 from vmtui.backends.libvirt.display import viewer_of
 from vmtui.errors import InputError, MissingError, OperationError, StateError, UnsupportedError
 from vmtui.model import VM, Nic, SshAccess, State, VMId
-from vmtui.ssh import argv
+from vmtui.ssh import argv, copying
 from vmtui.viewer import Opening, opening, start
 
 ID = VMId("6f0e1c9a-0000-4000-8000-000000000001")
@@ -159,21 +161,67 @@ WEB = VM(
 )
 
 
+FORWARDED = replace(WEB, ssh=SshAccess("me", 2222, "127.0.0.1"))
+
+
+@pytest.fixture(autouse=True)
+def _own_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/data of 100%")
+
+
+def settings(argv: list[str]) -> list[str]:
+    return [value for option, value in itertools.pairwise(argv) if option == "-o"]
+
+
 def test_ssh_goes_to_the_best_address() -> None:
-    assert argv(WEB, "qemu:///system") == ["ssh", "--", "10.0.0.7"]
-    user = replace(WEB, ssh=SshAccess("admin", 2222))
-    words = argv(user, "qemu:///system", ["uname", "-a"])
-    assert words == ["ssh", "-l", "admin", "-p", "2222", "--", "10.0.0.7", "uname", "-a"]
+    words = argv(replace(WEB, ssh=SshAccess("admin", 2222)), "qemu:///system", ["uname", "-a"])
+    assert words[-4:] == ["--", "10.0.0.7", "uname", "-a"]
+    assert {"User=admin", "Port=2222"} <= set(settings(words))
+    bare = argv(WEB, "qemu:///system")
+    assert bare[-2:] == ["--", "10.0.0.7"]
+    told = settings(bare)
+    assert not any(setting.startswith(("User=", "Port=", "ProxyJump=")) for setting in told)
 
 
 def test_ssh_to_a_remote_hosts_vm_goes_through_the_host() -> None:
-    assert argv(WEB, "qemu+ssh://me@lab:2200/system")[1:3] == ["-J", "me@lab:2200"]
+    assert "ProxyJump=me@lab:2200" in settings(argv(WEB, "qemu+ssh://me@lab:2200/system"))
 
 
-def test_ssh_by_a_forwarded_port_knows_vms_apart() -> None:
-    forwarded = replace(WEB, ssh=SshAccess("", 2222, "127.0.0.1"))
-    key = f"HostKeyAlias=vmtui-{ID}"
-    assert argv(forwarded, "kvm:") == ["ssh", "-p", "2222", "-o", key, "--", "127.0.0.1"]
+def test_ssh_knows_vms_by_their_ids_apart_from_the_users_own_hosts() -> None:
+    words = argv(FORWARDED, "kvm:")
+    assert words[-1] == "127.0.0.1"
+    file = f"/data of 100%%/vmtui/known_hosts/{ID}"
+    assert {f'UserKnownHostsFile="{file}"', f"HostKeyAlias=vmtui-{ID}"} <= set(settings(words))
+    # ssh's own reading of it; the file has the sign once.
+    command = [*words[:-2], "-G", "127.0.0.1"]
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert f"userknownhostsfile {file}" in told.replace("100%/", "100%%/")
+    assert f"hostkeyalias vmtui-{ID}" in told
+
+
+def test_nothing_is_noted_of_a_throwaway_vm() -> None:
+    words = settings(argv(replace(FORWARDED, throwaway=True), "kvm:"))
+    assert 'UserKnownHostsFile="/dev/null"' in words
+
+
+@pytest.mark.parametrize(
+    ("to_guest", "recursive", "ending"),
+    [
+        (True, False, ["--", "./a b", "127.0.0.1:b"]),
+        (False, True, ["--", "127.0.0.1:./a b", "b"]),
+    ],
+)
+def test_scp_goes_both_ways(to_guest: bool, recursive: bool, ending: list[str]) -> None:
+    words = copying(FORWARDED, "kvm:", "./a b", "b", to_guest=to_guest, recursive=recursive)
+    assert words[0] == "scp"
+    assert words[-3:] == ending
+    assert ("-r" in words) is recursive
+    assert {"Port=2222", "User=me"} <= set(settings(words))
+
+
+def test_scp_needs_brackets_around_colons() -> None:
+    six = replace(WEB, addresses=("fd00::2",))
+    assert copying(six, "kvm:", "a", "", to_guest=True, recursive=False)[-1] == "[fd00::2]:"
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+import asyncio
 import itertools
 from collections.abc import AsyncGenerator
 
@@ -6,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vmtui.errors import OperationError
-from vmtui.readiness import LoginPrompt, wait_for_login
+from vmtui.readiness import LoginPrompt, ssh_banner, wait_for_login
 
 BOOT = b"[    0.1] Linux\r\nuser root, password micro\r\n\r\nmicro login: "
 
@@ -51,3 +52,29 @@ async def test_waiting_ends_at_the_prompt() -> None:
 async def test_a_vm_that_stops_first_is_told() -> None:
     with pytest.raises(OperationError, match="stopped before"):
         await wait_for_login(said(b"panic\n"), "x", 5)
+
+
+async def test_only_a_banner_says_that_ssh_is_there() -> None:
+    """Taken and dropped, taken and never answered, something else, and then an ssh server."""
+    asked = 0
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 2:
+            await ended.wait()
+        elif asked == 3:
+            writer.write(b"HTTP/1.1 400\r\n")
+        elif asked == 4:
+            writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    host, port = server.sockets[0].getsockname()
+    async with asyncio.timeout(20):
+        await ssh_banner(host, port)
+    assert asked == 4
+    ended.set()
+    server.close()
+    await server.wait_closed()

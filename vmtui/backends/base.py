@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
 from typing import Protocol, runtime_checkable
@@ -12,7 +12,10 @@ from vmtui.errors import InputError
 from vmtui.model import VM, Event, Host, Power, VMId
 from vmtui.parts import CloudInit
 from vmtui.picture import Picture
-from vmtui.spec import VMSpec
+from vmtui.progress import Progress as Progress  # noqa: PLC0414 (part of the seam)
+from vmtui.progress import ProgressSink as ProgressSink  # noqa: PLC0414
+from vmtui.progress import no_progress as no_progress  # noqa: PLC0414
+from vmtui.spec import Limits, VMSpec
 
 
 class Feature(Flag):
@@ -31,25 +34,6 @@ class Feature(Flag):
     POINTER = auto()  # Displays.point works too
     CLONE = auto()  # implements Clones
     SANDBOX = auto()  # makes VMs with VMSpec.throwaway
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a long operation is: words, and a fraction 0..1 where it is known.
-
-    `stage` names a step of making a VM: image, disk, seed, firmware, TPM, start, boot, login, ssh.
-    """
-
-    text: str
-    fraction: float | None = None
-    stage: str = ""
-
-
-ProgressSink = Callable[[Progress], None]
-
-
-def no_progress(_: Progress) -> None:
-    """A sink for callers who do not watch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +169,24 @@ class Previews(Protocol):
 
     async def preview(self, spec: VMSpec) -> str:
         """QEMU's command line in the shell's own quotes, or the domain's XML."""
+        ...
+
+
+@runtime_checkable
+class KnowsLimits(Protocol):
+    """For backends that know more of what a new VM has to fit into than the host's size."""
+
+    async def limits(self) -> Limits:
+        """Free space where disks go, and parts that VMs can't have there; as of now."""
+        ...
+
+
+@runtime_checkable
+class Agents(Protocol):
+    """For backends that reach the agent in a guest."""
+
+    async def agent_answers(self, vm: VMId) -> bool:
+        """Whether it is there now. Raises NoSuchVMError."""
         ...
 
 

@@ -9,10 +9,11 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
-from vmtui.backends.base import DeletePlan, Doomed, Feature, Kept, Progress, ProgressSink
+from vmtui.backends.base import DeletePlan, Doomed, Feature, Kept
 from vmtui.backends.demo_console import DemoConsoles
 from vmtui.backends.demo_display import DemoDisplays
 from vmtui.backends.demo_load import Load, host_counters, vm_counters
+from vmtui.backends.demo_making import DemoMaking
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import InputError, NoSuchVMError, StateError, read_only
 from vmtui.model import (
@@ -31,7 +32,6 @@ from vmtui.model import (
     State,
     VMId,
 )
-from vmtui.spec import BootKind, VMSpec, name_problem
 from vmtui.units import GIB, MIB
 
 HOST_CPUS = 16
@@ -79,7 +79,7 @@ _POWER: dict[Power, tuple[frozenset[State], State]] = {
 }
 
 
-class DemoBackend(DemoConsoles, DemoDisplays):
+class DemoBackend(DemoMaking, DemoConsoles, DemoDisplays):
     """`demo:`, or `demo:?vms=N` for N VMs (0 for none) and `&host=NAME` for another host."""
 
     features = (
@@ -93,6 +93,8 @@ class DemoBackend(DemoConsoles, DemoDisplays):
         | Feature.CONSOLE
         | Feature.DISPLAY
         | Feature.POINTER
+        | Feature.CLONE
+        | Feature.SANDBOX
     )
 
     def __init__(
@@ -144,7 +146,7 @@ class DemoBackend(DemoConsoles, DemoDisplays):
                 Disk("sda", DiskKind.CDROM, None, read_only=True),
             ),
             nics=(Nic(f"52:54:00:00:{index >> 8 & 255:02x}:{index & 255:02x}", "network default"),),
-            image="debian-12.qcow2",
+            image="debian-12",
             consoles=("serial0", "virtio0") if name == "router" else ("serial0",),
             displays=1,
             description="A VM of the demo fleet: it exists in memory only.",
@@ -253,6 +255,9 @@ class DemoBackend(DemoConsoles, DemoDisplays):
     def _set_state(self, vm: VMId, state: State) -> None:
         self._recent.pop(vm, None)
         old = self._vms[vm]
+        if old.throwaway and not state.active:
+            self._forget(vm)
+            return
         started = old.started_at_s if old.state.active else time.time()
         ran_s, since_s = self._ran[vm]
         if since_s is not None:
@@ -269,41 +274,13 @@ class DemoBackend(DemoConsoles, DemoDisplays):
             self.stop_guests(vm)
         self._tell(EventKind.CHANGED, vm)
 
-    async def create(self, spec: VMSpec, progress: ProgressSink) -> VMId:
-        """Add it to the cast, off."""
-        if self._read_only:
-            raise read_only(f"creating {spec.name}")
-        problem = name_problem(spec.name, (vm.name for vm in self._vms.values()))
-        if problem:
-            raise InputError(f"{spec.name or 'the VM'} can't be made", why=problem)
-        progress(Progress("creating", 0.5))
-        await asyncio.sleep(0)  # where a cancellation that came meanwhile takes effect
-        vm_id = VMId(str(uuid.uuid4()))
-        disks = (
-            (Disk("vda", DiskKind.DISK, f"/vms/{spec.name}/disk.qcow2", "qcow2", spec.disk_bytes),)
-            if spec.disk_bytes or spec.boot.kind is BootKind.DISK
-            else ()
-        )
-        self._loads[vm_id] = Load(0.02)
-        self._epochs[vm_id] = 0
-        self._ran[vm_id] = (0.0, None)
-        self._vms[vm_id] = VM(
-            id=vm_id,
-            name=spec.name,
-            state=State.OFF,
-            vcpus=spec.vcpus,
-            memory_bytes=spec.memory_bytes,
-            accel=Accel.KVM,
-            firmware=spec.firmware,
-            tpm=spec.tpm,
-            disks=disks,
-            image=spec.boot.label,
-            consoles=("serial0",),
-            displays=1,
-            description=spec.description,
-        )
-        self._tell(EventKind.ADDED, vm_id)
-        return vm_id
+    def joined(self, vm: VM) -> None:
+        """A VM was made."""
+        self._loads[vm.id] = Load(0.02)
+        self._epochs[vm.id] = 0
+        self._ran[vm.id] = (0.0, None)
+        self._vms[vm.id] = vm
+        self._tell(EventKind.ADDED, vm.id)
 
     async def delete_plan(self, vm: VMId) -> DeletePlan:
         """Its disks; the image stays."""
@@ -327,6 +304,9 @@ class DemoBackend(DemoConsoles, DemoDisplays):
             raise read_only(f"deleting {doomed.name}")
         if doomed.state.active and not plan.force_off:
             raise StateError(f"can't delete {doomed.name}", why=f"it is {doomed.state.value}")
+        self._forget(vm)
+
+    def _forget(self, vm: VMId) -> None:
         self.stop_guests(vm)
         del self._vms[vm]
         self._tell(EventKind.REMOVED, vm)

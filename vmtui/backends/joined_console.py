@@ -38,21 +38,15 @@ def seam(kept: bytes, heard: bytes) -> tuple[int, bool]:
     ), False
 
 
-class JoinedConsole:
-    """An attached console after what it printed before: no byte twice, and none lost.
-
-    Until the console itself says something, what is printed is taken from the file too: the
-    hypervisor may not have noticed yet that somebody attached. From then on the file is not
-    needed, and not used: QEMU writes bytes into it again that a slow reader made it send again.
-    """
+class _WithFile:
+    """An attached console, and the file that keeps what it prints, from the history on."""
 
     def __init__(self, console: Console, kept: KeptOutput) -> None:
         self._console = console
         self._kept: KeptOutput | None = kept
         self.history_bytes = kept.history_bytes
         self._history_left = kept.history_bytes
-        self._fresh = b""  # of what came from the file, what is newer than the history
-        self._arrival: asyncio.Task[bytes] | None = None
+        self._arrival: asyncio.Task[bytes] | None = None  # what the console is about to say
 
     @property
     def ending(self) -> Ending:
@@ -64,43 +58,27 @@ class JoinedConsole:
         """The same for people."""
         return self._console.ended_because
 
-    async def read(self) -> bytes:
-        """The next bytes; b"" at the end."""
-        pause_s = LOOK_FIRST_S
-        while self._kept is not None:
-            if data := self._kept.read():
-                past = min(self._history_left, len(data))
-                self._history_left -= past
-                self._fresh = (self._fresh + data[past:])[-_SEARCHED_BYTES:]
-                return data
-            arrival = self._arrival or asyncio.ensure_future(self._console.read())
-            self._arrival = arrival
-            await asyncio.wait({arrival}, timeout=pause_s)
-            pause_s = min(2 * pause_s, LOOK_LIMIT_S)
-            if arrival.done():
-                self._arrival = None
-                if data := await self._join(self._kept, arrival.result()):
-                    return data
-        return await self._console.read()
+    def _past_bytes(self, data: bytes) -> int:
+        """How much of what the file gave next is history."""
+        past = min(self._history_left, len(data))
+        self._history_left -= past
+        return past
 
-    async def _join(self, kept: KeptOutput, heard: bytes) -> bytes:
-        """What comes next, now that the console has said its first words (none: it has ended)."""
-        shown, more, place = self._fresh, b"", 0
-        loop = asyncio.get_running_loop()
-        late_s = loop.time() + LAST_WORDS_S
-        while True:
-            while data := kept.read():
-                more += data
-            place, whole = seam(shown + more, heard) if heard else (0, False)
-            if whole or loop.time() > late_s:
-                break
-            await asyncio.sleep(LOOK_FIRST_S)
-        kept.close()
-        self._kept = None
-        if not heard:
-            return more
-        unshown = (shown + more)[len(shown) : place]
-        return unshown + heard[max(0, len(shown) - place) :]
+    async def _listen(self, limit_s: float) -> bool:
+        """Whether the console has said something, or ended; it is `_arrival` then."""
+        self._arrival = self._arrival or asyncio.ensure_future(self._console.read())
+        await asyncio.wait({self._arrival}, timeout=limit_s)
+        return self._arrival.done()
+
+    async def _heard(self) -> bytes:
+        """What the console says next."""
+        arrival, self._arrival = self._arrival, None
+        return await (arrival or self._console.read())
+
+    def _let_go_of_file(self) -> None:
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
 
     async def write(self, data: bytes) -> None:
         """Send all of `data`."""
@@ -117,7 +95,51 @@ class JoinedConsole:
             self._kept.close()
 
 
-class LoggedConsole:
+class JoinedConsole(_WithFile):
+    """An attached console after what it printed before: no byte twice, and none lost.
+
+    Until the console itself says something, what is printed is taken from the file too: the
+    hypervisor may not have noticed yet that somebody attached. From then on the file is not
+    needed, and not used: QEMU writes bytes into it again that a slow reader made it send again.
+    """
+
+    def __init__(self, console: Console, kept: KeptOutput) -> None:
+        super().__init__(console, kept)
+        self._fresh = b""  # of what came from the file, what is newer than the history
+
+    async def read(self) -> bytes:
+        """The next bytes; b"" at the end."""
+        pause_s = LOOK_FIRST_S
+        while self._kept is not None:
+            if data := self._kept.read():
+                self._fresh = (self._fresh + data[self._past_bytes(data) :])[-_SEARCHED_BYTES:]
+                return data
+            heard = await self._listen(pause_s)
+            pause_s = min(2 * pause_s, LOOK_LIMIT_S)
+            if heard and (data := await self._join(self._kept, await self._heard())):
+                return data
+        return await self._console.read()
+
+    async def _join(self, kept: KeptOutput, heard: bytes) -> bytes:
+        """What comes next, now that the console has said its first words (none: it has ended)."""
+        shown, more, place = self._fresh, b"", 0
+        loop = asyncio.get_running_loop()
+        late_s = loop.time() + LAST_WORDS_S
+        while True:
+            while data := kept.read():
+                more += data
+            place, whole = seam(shown + more, heard) if heard else (0, False)
+            if whole or loop.time() > late_s:
+                break
+            await asyncio.sleep(LOOK_FIRST_S)
+        self._let_go_of_file()
+        if not heard:
+            return more
+        unshown = (shown + more)[len(shown) : place]
+        return unshown + heard[max(0, len(shown) - place) :]
+
+
+class LoggedConsole(_WithFile):
     """An attached console whose output comes from the file, all of it.
 
     For virtio consoles: QEMU drops what a reader does not take at once, and the guest's driver
@@ -126,26 +148,12 @@ class LoggedConsole:
     """
 
     def __init__(self, console: Console, kept: KeptOutput) -> None:
-        self._console = console
-        self._kept: KeptOutput | None = kept
-        self.history_bytes = kept.history_bytes
-        self._history_left = kept.history_bytes
-        self._arrival: asyncio.Task[bytes] | None = None
+        super().__init__(console, kept)
         self._missing = bytearray()  # came from the console, not yet from the file
         self._ahead_bytes = 0  # came from the file, not yet from the console
         self._progress_s = 0.0
         self._pause_s = LOOK_FIRST_S
         self._over = False
-
-    @property
-    def ending(self) -> Ending:
-        """Why `read` gave b""."""
-        return self._console.ending
-
-    @property
-    def ended_because(self) -> str:
-        """The same for people."""
-        return self._console.ended_because
 
     async def read(self) -> bytes:
         """The next bytes; b"" at the end."""
@@ -163,9 +171,7 @@ class LoggedConsole:
         return b"" if self._over else await self._heard()
 
     def _account(self, data: bytes) -> None:
-        past = min(self._history_left, len(data))
-        self._history_left -= past
-        fresh = len(data) - past
+        fresh = len(data) - self._past_bytes(data)
         expected = min(fresh, len(self._missing))
         del self._missing[:expected]
         self._ahead_bytes += fresh - expected
@@ -180,10 +186,7 @@ class LoggedConsole:
         if self._over:
             await asyncio.sleep(LOOK_FIRST_S)
         else:
-            arrival = self._arrival or asyncio.ensure_future(self._console.read())
-            self._arrival = arrival
-            await asyncio.wait({arrival}, timeout=self._pause_s)
-            if arrival.done():
+            if await self._listen(self._pause_s):
                 self._pause_s = LOOK_FIRST_S
                 self._note(await self._heard())
                 return
@@ -192,8 +195,7 @@ class LoggedConsole:
         self._pause_s = min(2 * self._pause_s, LOOK_LIMIT_S)
 
     async def _heard(self) -> bytes:
-        arrival, self._arrival = self._arrival, None
-        data = await (arrival or self._console.read())
+        data = await super()._heard()
         if not data:
             self._over = True
             self._progress_s = _now_s()
@@ -207,24 +209,8 @@ class LoggedConsole:
         self._missing += data[known:]
 
     def _without_file(self) -> bytes:
-        if self._kept is not None:
-            self._kept.close()
-            self._kept = None
+        self._let_go_of_file()
         return bytes(self._missing)
-
-    async def write(self, data: bytes) -> None:
-        """Send all of `data`."""
-        await self._console.write(data)
-
-    async def close(self) -> None:
-        """Detach. Idempotent."""
-        await self._console.close()
-        if self._arrival is not None:
-            self._arrival.cancel()
-            await asyncio.gather(self._arrival, return_exceptions=True)
-            self._arrival = None
-        if self._kept is not None:
-            self._kept.close()
 
 
 def _now_s() -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vmtui.backends.base import Backend, Endpoint
 from vmtui.errors import InputError, MissingError
+from vmtui.shelf import Shelf
 
 LIBVIRT_SOCKETS = ("/run/libvirt/libvirt-sock", "/run/libvirt/virtqemud-sock")
 
@@ -63,6 +64,17 @@ def endpoints(uris: Sequence[str], *, read_only: bool = False) -> list[Endpoint]
     return [
         Endpoint(backend_for(uri, read_only=read_only), label(uri)) for uri in dict.fromkeys(uris)
     ]
+
+
+def shelf_for(uris: Sequence[str]) -> Shelf:
+    """Where VMs of these connections get their images from; those of the demo are not real."""
+    if uris and all(uri.startswith("demo:") for uri in uris):
+        from vmtui.backends.demo_shelf import DemoShelf  # noqa: PLC0415
+
+        return DemoShelf()
+    from vmtui.library_shelf import LibraryShelf  # noqa: PLC0415
+
+    return LibraryShelf()
 
 
 def label(uri: str) -> str:

@@ -1,10 +1,9 @@
-"""`screen`, `type`, `key`, `view` and `ssh`: a VM as if one sat before it."""
+"""`screen`, `type`, `key` and `view`: a VM as if one sat before it."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +14,6 @@ from vmtui.config import load
 from vmtui.errors import (
     EXIT_DONE,
     InputError,
-    MissingError,
     OperationError,
     UnsupportedError,
     UsageError,
@@ -98,16 +96,3 @@ async def view(options: argparse.Namespace) -> int:
     for step in way.steps:
         print(plain(step))
     return EXIT_DONE
-
-
-async def ssh(options: argparse.Namespace) -> int:
-    """`vmtui ssh NAME`: this process becomes ssh."""
-    from vmtui.ssh import argv  # noqa: PLC0415
-
-    async with connected(options) as fleet:
-        ref = fleet.find(options.name)
-        command = argv(fleet.vm(ref), ref.uri, options.remote)
-    try:
-        os.execvp(command[0], command)  # noqa: S606 (no shell is wanted)
-    except OSError as error:
-        raise MissingError("ssh is not installed", hint="Install openssh-client.") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import Any
 
@@ -11,6 +12,7 @@ from vmtui.backends.base import Progress
 from vmtui.errors import VmtuiError
 from vmtui.model import VM
 from vmtui.opening import complain
+from vmtui.units import plain
 
 
 def failed(error: VmtuiError) -> int:
@@ -22,7 +24,9 @@ def failed(error: VmtuiError) -> int:
 def on_terminal(progress: Progress) -> None:
     """A sink that shows how far it is on one line, where someone may look."""
     if sys.stderr.isatty():
-        print(f"\r\x1b[K{progress.text}", end="", file=sys.stderr, flush=True)
+        # A line that wraps could not be taken away again.
+        text = plain(progress.text)[: shutil.get_terminal_size().columns - 1]
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def clear_progress() -> None:

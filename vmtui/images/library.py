@@ -2,46 +2,287 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+import asyncio
+import difflib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
 
-from vmtui.model import Firmware
+from vmtui.errors import BusyError, InputError, OperationError, RefusedError
+from vmtui.files import flush_folder, not_writable
+from vmtui.images import image as record
+from vmtui.images.checksums import digest
+from vmtui.images.image import Image, ImageKind
+from vmtui.locks import try_lock, wait_lock
+from vmtui.progress import ProgressSink, no_progress
+from vmtui.spec import BootKind, name_problem
+
+__all__ = ["Image", "ImageKind", "Library", "default_root", "no_such_image"]
+
+LOCK_TIMEOUT_S = 10.0
+RESERVED = (BootKind.MICRO.value, BootKind.NONE.value)
+"""What `--image` means otherwise."""
+
+_ARRIVING, _LEAVING = ".new-", ".old-"
+_READ_ONLY = 0o444
 
 
-class ImageKind(StrEnum):
-    """What an image is for."""
-
-    CLOUD = "cloud"  # a disk with cloud-init in it
-    ISO = "iso"
-    DISK = "disk"
-    KERNEL = "kernel"  # with its initrd
-    MICRO = "micro"
+Users = Callable[[], Awaitable[Sequence[str]]]
+"""Tells the names of the VMs whose disks lean on an image."""
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
-    """One image of the library. What is empty or None is not known."""
-
-    name: str
-    kind: ImageKind
-    path: Path
-    format: str
-    virtual_size_bytes: int
-    sha256: str
-    title: str = ""
-    source: str = ""  # the address or file that it came from
-    arch: str = ""
-    user: str = ""  # whom cloud-init makes
-    firmware: Firmware | None = None
-    serial_console: bool | None = None
-    disk_minimum_bytes: int | None = None
-    memory_minimum_bytes: int | None = None
-    added_at_s: float = 0.0  # Unix time
+async def nobody() -> Sequence[str]:
+    """For an image that nobody can know of yet."""
+    return ()
 
 
 def default_root() -> Path:
     """Where this user's images are."""
     return platformdirs.user_data_path("vmtui") / "images"
+
+
+class Library:
+    """The images in `root`. Several processes may use it at once; it reads anew at each call."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or default_root()
+
+    def images(self) -> list[Image]:
+        """All images that can be used, by name. Blocks for a short while."""
+        return [image for image in map(self._readable, self._names()) if image is not None]
+
+    def broken(self) -> list[InputError]:
+        """What is wrong with those that can't be."""
+        problems = []
+        for name in self._names():
+            try:
+                record.read(self.root / name)
+            except InputError as error:
+                problems.append(error)
+        return problems
+
+    def find(self, name: str) -> Image | None:
+        """The image of that name, or None. Raises InputError if it is broken."""
+        if name_problem(name) or not (self.root / name).is_dir():
+            return None
+        return record.read(self.root / name)
+
+    def image(self, name: str) -> Image:
+        """The image of that name. Raises InputError, with the names that are like it."""
+        image = self.find(name)
+        if image is None:
+            raise no_such_image(name, self._names())
+        return image
+
+    def _names(self) -> list[str]:
+        try:
+            with os.scandir(self.root) as entries:
+                return sorted(e.name for e in entries if e.name[0] != "." and e.is_dir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise OperationError(f"{self.root} can't be read", why=error.strerror or "") from error
+
+    def _readable(self, name: str) -> Image | None:
+        try:
+            return record.read(self.root / name)
+        except InputError:
+            return None
+
+    def refuse_name(self, name: str) -> None:
+        """Raise InputError unless a new image can be called `name`."""
+        problem = name_problem(name)
+        if problem:
+            raise InputError(
+                f"{name!r} can't be an image's name", why=problem.replace("A VM", "An image")
+            )
+        if name.lower() in RESERVED:
+            raise InputError(f"an image can't be called {name}", why="that has a meaning already")
+        for other in self._names():
+            if other.lower() == name.lower():
+                raise InputError(
+                    f"the library has an image {other} already",
+                    hint=f"Use another name, or remove it: vmtui images remove {other}",
+                )
+
+    @asynccontextmanager
+    async def scratch(self) -> AsyncIterator[Path]:
+        """A hidden folder beside the images, for what becomes one; gone when the block ends.
+
+        What is left in it by a killed process is removed by the next one.
+        """
+        async with self._changing():
+            folder = Path(await asyncio.to_thread(_new_folder, self.root))
+            lock = try_lock(folder / ".lock")
+        try:
+            yield folder
+        finally:
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            if lock is not None:
+                os.close(lock)
+
+    async def add(
+        self, image: Image, progress: ProgressSink = no_progress, *, summed: bool = True
+    ) -> Image:
+        """Take the file at `image.path` into the library: all of it, or nothing.
+
+        A file in a folder of `scratch` is moved, any other copied. Without `summed` a sum that is
+        not known is left to the first `verify`: for what was made here, and comes with none.
+        Raises InputError if the name can't be used or is taken, OperationError.
+        """
+        self.refuse_name(image.name)
+        async with self.scratch() as folder:
+            stage = folder / "image"
+            stage.mkdir()
+            file = stage / record.file_name(image.kind, image.format)
+            try:
+                await asyncio.to_thread(self._take, image.path, file)
+            except OSError as error:
+                raise not_writable(self.root, error) from error
+            sum_ = image.sha256
+            if summed and not sum_:
+                sum_ = await digest(file, "sha256", progress)
+            added = replace(image, path=file, sha256=sum_, added_at_s=time.time())
+            await asyncio.to_thread(record.write, stage, added)
+            async with self._changing():
+                self.refuse_name(image.name)
+                try:
+                    stage.rename(self.root / image.name)
+                except OSError as error:
+                    raise not_writable(self.root, error) from error
+            await asyncio.to_thread(flush_folder, self.root)
+        return self.image(image.name)
+
+    def _take(self, source: Path, file: Path) -> None:
+        ours = source.parent.parent == self.root and source.parent.name.startswith(_ARRIVING)
+        if ours:
+            source.rename(file)
+        else:
+            shutil.copyfile(source, file)
+        # Nothing may write to what disks lean on.
+        file.chmod(_READ_ONLY)
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    @asynccontextmanager
+    async def held(self, name: str) -> AsyncIterator[Image]:
+        """The image, which nobody removes while the block runs: for making a disk from it."""
+        async with self._changing():
+            image = self.image(name)
+            lock = try_lock(self._lock_path(name), shared=True)
+        if lock is None:  # only for a moment: `remove` has both locks
+            raise BusyError(f"the image {name} is being removed")
+        try:
+            yield image
+        finally:
+            os.close(lock)
+
+    async def remove(self, name: str, in_use: Users = nobody) -> None:
+        """Delete an image, or a broken one. Raises RefusedError if VMs lean on it, BusyError.
+
+        Who `in_use` is is asked while nobody can make a VM from it.
+        """
+        if name_problem(name) or name not in await asyncio.to_thread(self._names):
+            raise no_such_image(name, self._names())
+        async with self._changing():
+            lock = try_lock(self._lock_path(name))
+            if lock is None:
+                raise BusyError(
+                    f"the image {name} is in use",
+                    why="it is being read, or a VM being made from it",
+                )
+            try:
+                _refuse_used(name, await in_use())
+                grave = self.root / f"{_LEAVING}{name}-{os.getpid()}"
+                (self.root / name).rename(grave)
+                self._lock_path(name).unlink(missing_ok=True)
+            except OSError as error:
+                raise not_writable(self.root, error) from error
+            finally:
+                os.close(lock)
+        await asyncio.to_thread(shutil.rmtree, grave, ignore_errors=True)
+
+    async def verify(self, name: str, progress: ProgressSink = no_progress) -> Image:
+        """Compute the sum again. Raises OperationError if the file is no longer what it was.
+
+        An image that came without one has it from now on.
+        """
+        async with self.held(name) as image:
+            found = await digest(image.path, "sha256", progress)
+            if not image.sha256:
+                first = replace(image, sha256=found)
+                await asyncio.to_thread(record.write, image.path.parent, first)
+                return first
+        if found != image.sha256:
+            raise OperationError(
+                f"the image {name} is not what it was",
+                why=f"its SHA-256 is {found}, and it came with {image.sha256}",
+                hint=f"Remove it and get it again: vmtui images remove {name}",
+            )
+        return image
+
+    def _lock_path(self, name: str) -> Path:
+        return self.root / f".{name}.lock"
+
+    @asynccontextmanager
+    async def _changing(self) -> AsyncIterator[None]:
+        """Hold what the library consists of; what killed processes left is removed first."""
+        try:
+            await asyncio.to_thread(self.root.mkdir, mode=0o700, parents=True, exist_ok=True)
+            lock = await wait_lock(self.root / ".lock", LOCK_TIMEOUT_S)
+        except OSError as error:
+            if isinstance(error, TimeoutError):
+                raise BusyError("the library of images is being changed") from error
+            raise not_writable(self.root, error) from error
+        try:
+            await asyncio.to_thread(self._sweep)
+            yield
+        finally:
+            os.close(lock)
+
+    def _sweep(self) -> None:
+        for folder in self.root.glob(f"{_LEAVING}*"):
+            shutil.rmtree(folder, ignore_errors=True)
+        for folder in self.root.glob(f"{_ARRIVING}*"):
+            with suppress(OperationError):  # its maker has just removed it
+                lock = try_lock(folder / ".lock")
+                if lock is not None:
+                    shutil.rmtree(folder, ignore_errors=True)
+                    os.close(lock)
+
+
+def _new_folder(root: Path) -> str:
+    try:
+        return tempfile.mkdtemp(prefix=_ARRIVING, dir=root)
+    except OSError as error:
+        raise not_writable(root, error) from error
+
+
+def _refuse_used(name: str, names: Sequence[str]) -> None:
+    if names:
+        raise RefusedError(
+            f"the image {name} is in use",
+            why=f"disks of {', '.join(names)} lean on it",
+            hint="Delete those VMs first.",
+        )
+
+
+def no_such_image(name: str, known: Sequence[str]) -> InputError:
+    """The error for a name that nobody knows, with those that are like it."""
+    near = difflib.get_close_matches(name, known, n=4, cutoff=0.5)
+    shown = ", ".join(near or known[:8]) + ("" if near or len(known) <= 8 else " …")
+    told = f"Did you mean {shown}?" if near else f"There is: {shown}."
+    return InputError(
+        f"there is no image {name!r}",
+        hint=told if known else "See: vmtui images list",
+    )

@@ -16,12 +16,16 @@ from vmtui.config import Config
 from vmtui.consoles import ConsoleKey, OpenConsoles
 from vmtui.fleet import Fleet
 from vmtui.screens.keys import bindings, shown_key
+from vmtui.shelf import Shelf
 from vmtui.views import ConnectionStatus, FleetView, VMView
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.explanation import Explains, Topic
 from vmtui.widgets.lines import Lines
 
 REFUSAL_TIMEOUT_S = 4.0
+
+MAKES = {"new": Feature.CREATE, "sandbox": Feature.SANDBOX}
+"""By the actions that make VMs, what a connection needs for them."""
 
 
 class Check(Protocol):
@@ -70,6 +74,7 @@ class Context:
     fleet: Fleet
     config: Config
     consoles: OpenConsoles
+    shelf: Shelf
     clock: Clock = field(default_factory=Clock)
     keys: Mapping[str, str] = field(default_factory=dict)
     examine: Examine = examine
@@ -82,8 +87,8 @@ class Context:
         return shown_key(action, self.keys)
 
 
-def creating_refusal(view: FleetView) -> str:
-    """Why no VM can be made on any connection; empty: one can."""
+def creating_refusal(view: FleetView, needed: Feature = Feature.CREATE) -> str:
+    """Why no VM, or no sandbox, can be made on any connection; empty: one can."""
     up = [c for c in view.connections if c.status is ConnectionStatus.UP]
     if not up:
         return "No connection is up."
@@ -91,8 +96,9 @@ def creating_refusal(view: FleetView) -> str:
         return "This is a recording."
     if all(c.read_only for c in up):
         return "vmtui runs read-only."
-    if not any(Feature.CREATE in c.features and not c.read_only for c in up):
-        return "No connection here can create VMs."
+    if not any(needed in c.features and not c.read_only for c in up):
+        what = "VMs" if needed is Feature.CREATE else "throwaway VMs"
+        return f"No connection here can create {what}."
     return ""
 
 
@@ -105,7 +111,8 @@ class FleetScreen(Screen[None]):
     ]
 
     VIEW_ACTIONS: ClassVar[frozenset[str]] = frozenset(
-        {"new", "retry", "tasks", "doctor", "connections", "explain", "theme", "help", "quit"}
+        {"new", "sandbox", "images", "retry", "tasks", "doctor", "connections", "explain"}
+        | {"theme", "help", "quit"}
     )
     """The actions of the interface that this screen has; the rest are refused."""
 
@@ -162,8 +169,8 @@ class FleetScreen(Screen[None]):
         first = rows[0] if rows else None
 
         def refusal(action: Action) -> str:
-            if action.id == "new":
-                return creating_refusal(self.view)
+            if action.id in MAKES:
+                return creating_refusal(self.view, MAKES[action.id])
             if action.scope is Scope.REPLAY:
                 recorded = any(c.recorded for c in self.view.connections)
                 return "" if recorded else "That is for recordings: vmtui --replay FILE."

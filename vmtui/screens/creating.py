@@ -4,29 +4,42 @@ from __future__ import annotations
 
 from vmtui.actions import BY_ID
 from vmtui.backends.base import ProgressSink
+from vmtui.making import make, starting
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.create import CONSOLE, NOTHING, CreateScreen, Wanted, creating_connections
 from vmtui.screens.dashboard import Dashboard
 from vmtui.screens.doing import Outcome, tell
+from vmtui.screens.images import ImagesScreen
 from vmtui.screens.opening import open_console
+from vmtui.stages import told
 from vmtui.views import TaskStatus, VMRef
 
 
-async def create(screen: FleetScreen, dashboard: Dashboard) -> None:
+async def show_images(screen: FleetScreen, dashboard: Dashboard) -> None:
+    """All images; a VM from one of them, if it is wanted."""
+    image = await screen.app.push_screen_wait(ImagesScreen(screen.context))
+    if image is not None:
+        await create(screen, dashboard, image=image)
+
+
+async def create(
+    screen: FleetScreen, dashboard: Dashboard, *, preset: str = "", image: str = "micro"
+) -> None:
     """Ask, make, start, attach; for a worker of the app."""
-    app, fleet = screen.app, screen.context.fleet
+    app, fleet, shelf = screen.app, screen.context.fleet, screen.context.shelf
     if not creating_connections(screen.context):
         screen.release()  # the last one went down just now
         return
     rows = screen.targets()
-    form = CreateScreen(screen.context, rows[0].ref.uri if rows else None)
+    uri = rows[0].ref.uri if rows else None
+    form = CreateScreen(screen.context, uri, preset=preset, image=image)
     wanted = await app.push_screen_wait(form)
     if wanted is None:
         return
     made: list[VMRef] = []
 
     async def work(progress: ProgressSink) -> str:
-        made.append(await fleet.create(wanted.uri, wanted.spec, progress))
+        made.append(await make(fleet, shelf, wanted.uri, wanted.spec, progress))
         dashboard.point_at(made[0])
         return await _started(dashboard, wanted, made[0], progress)
 
@@ -41,7 +54,8 @@ async def create(screen: FleetScreen, dashboard: Dashboard) -> None:
     if wanted.then == CONSOLE and row is not None and waits:
         await open_console(dashboard, row)
     else:
-        tell(screen, "create", [Outcome(view.result, ok=True)])
+        took = f" ({told(view.stages)})" if view.stages else ""
+        tell(screen, "create", [Outcome(view.result + took, ok=True)])
 
 
 async def _started(dashboard: Dashboard, wanted: Wanted, ref: VMRef, progress: ProgressSink) -> str:
@@ -50,5 +64,6 @@ async def _started(dashboard: Dashboard, wanted: Wanted, ref: VMRef, progress: P
     prepare = BY_ID["start"].prepare
     assert prepare is not None
     prepared = await prepare(dashboard.context.fleet, ref)
-    await prepared.work(progress)
+    async with starting(dashboard.context.fleet, ref, progress):
+        await prepared.work(progress)
     return f"{wanted.spec.name} is made and running"

@@ -14,6 +14,7 @@ from vmtui.errors import VmtuiError
 from vmtui.screens.ask import ChooseScreen
 from vmtui.screens.attached import attach_terminal, run_in_terminal
 from vmtui.screens.base import FleetScreen
+from vmtui.screens.cloning import ask_and_clone
 from vmtui.screens.console import ConsoleScreen
 from vmtui.screens.dialog import Dialog
 from vmtui.screens.doing import tell_error
@@ -92,6 +93,7 @@ async def _ssh(screen: FleetScreen, rows: Sequence[VMView]) -> None:
     row = rows[0]
     try:
         argv = ssh.argv(row.vm, row.ref.uri)
+        await ssh.keep_known_hosts()
         await run_in_terminal(screen, argv)
     except VmtuiError as error:
         tell_error(screen, error)
@@ -122,4 +124,5 @@ OPENERS: Mapping[str, Opener] = {
     "screen": _screen,
     "viewer": _viewer,
     "ssh": _ssh,
+    "clone": ask_and_clone,
 }

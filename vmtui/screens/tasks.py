@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from vmtui.screens.base import Context
+from vmtui.stages import told
 from vmtui.units import duration, plain
 from vmtui.views import FleetView, TaskStatus, TaskView
 from vmtui.widgets.graph import meter
@@ -80,7 +81,7 @@ class TaskList(Panel, can_focus=True):
                 chosen_at = len(lines)
             lines.append(self._line(task, width))
             if task.id == self._chosen:
-                lines += self._error(task, width)
+                lines += self._stages(task, width) + self._error(task, width)
         top = max(0, min(chosen_at - height // 2, len(lines) - height))
         return lines[top:]
 
@@ -107,6 +108,10 @@ class TaskList(Panel, can_focus=True):
         else:
             line.append(Segment(plain(task.result) or task.status.value, ink.text))
         return line
+
+    def _stages(self, task: TaskView, width: int) -> list[Line]:
+        pieces = chop_cells(told(task.stages), max(10, width - 6))
+        return [[Segment("      "), Segment(piece, self.ink.quiet)] for piece in pieces]
 
     def _error(self, task: TaskView, width: int) -> list[Line]:
         if task.error is None:

@@ -17,8 +17,8 @@ from vmtui.widgets.lines import Line, Lines, fit
 class Texts(Lines):
     """A text beside each line of a form, cut where it is too long: one widget for all."""
 
-    def __init__(self, rows: Sequence[tuple[str, str]], *, id: str | None = None) -> None:  # noqa: A002
-        super().__init__(id=id)
+    def __init__(self, rows: Sequence[tuple[str, str]], *, classes: str | None = None) -> None:
+        super().__init__(classes=classes)
         self._rows = list(rows)  # texts, and the names of their inks
 
     def show(self, rows: Sequence[tuple[str, str]]) -> None:
@@ -72,6 +72,11 @@ class Choice(Lines, can_focus=True):
         """The chosen one."""
         return self.options[self.index][0]
 
+    def choose(self, value: str) -> None:
+        """Another one, without a message; one that is not there changes nothing."""
+        self.index = next((i for i, (v, _) in enumerate(self.options) if v == value), self.index)
+        self.redraw()
+
     def set_options(self, options: Sequence[tuple[str, str]]) -> None:
         """Other options; the chosen one stays if it is among them."""
         value = self.value
@@ -79,12 +84,9 @@ class Choice(Lines, can_focus=True):
         self.index = next((i for i, (v, _) in enumerate(self.options) if v == value), 0)
         self.redraw()
 
-    def on_focus(self) -> None:
-        """Show it."""
-        self.redraw()
-
-    def on_blur(self) -> None:
-        """Show it."""
+    def watch_has_focus(self, has_focus: bool) -> None:
+        """Show it. A handler of Blur would come while it still has the focus."""
+        super().watch_has_focus(has_focus)
         self.redraw()
 
     def paint(self) -> Sequence[Line]:

@@ -6,7 +6,6 @@ import asyncio
 import os
 import platform
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +13,12 @@ import msgspec
 import platformdirs
 
 from vmtui.backends.kvm.argv import SANDBOX
-from vmtui.backends.kvm.files import write_whole
-from vmtui.backends.kvm.locks import wait_lock
 from vmtui.backends.kvm.program import QEMU, build, installed
+from vmtui.command import killed
 from vmtui.errors import VmtuiError
+from vmtui.files import write_whole
 from vmtui.images import micro
+from vmtui.locks import wait_lock
 from vmtui.model import Accel
 from vmtui.readiness import LoginPrompt
 
@@ -125,9 +125,7 @@ async def _try_kvm(key: str, image: micro.MicroImage) -> _Remembered:
             reached = await _reaches_prompt(process)
             ended_by_itself = process.stdout is not None and process.stdout.at_eof()
         finally:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+            await killed(process)
         if reached:
             return _Remembered(key, True, "a guest was seen to boot under KVM")
         said = errors.read_text("utf-8", "replace").strip().splitlines()

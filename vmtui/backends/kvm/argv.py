@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from vmtui.backends.kvm.definition import Definition, DiskDefinition
-from vmtui.model import Accel, DiskKind, Firmware
+from vmtui.backends.kvm.cards import nics, shares
+from vmtui.backends.kvm.definition import Definition
+from vmtui.backends.kvm.drives import blockdev, drives
+from vmtui.backends.kvm.options import escaped, options
+from vmtui.model import Accel, Firmware
 from vmtui.units import KIB
 
 MONITORS = 4
 """QMP sockets of each VM; each serves one client at a time."""
 
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
+
+HYPERV = (
+    ",hv-relaxed=on,hv-vapic=on,hv-spinlocks=0x1fff,hv-vpindex=on,hv-runtime=on,hv-synic=on,"
+    "hv-time=on,hv-stimer=on,hv-frequencies=on"
+)
+"""What Windows looks for to know that it is a guest: fewer exits, and timers that fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,11 @@ class Place:
     accel: Accel
     firmware: FirmwareFiles | None = None
     kernel: KernelFiles | None = None
+    virtiofs: tuple[str, ...] = ()  # the tags of the folders that a virtiofsd serves
+
+    def share(self, index: int) -> Path:
+        """The socket of the virtiofsd of a shared folder."""
+        return self.runtime / f"share{index}.sock"
 
     def monitor(self, index: int) -> Path:
         """The socket of one QMP monitor."""
@@ -101,7 +114,7 @@ def argv(name: str, definition: Definition, place: Place) -> list[str]:
 
 
 def _arguments(name: str, definition: Definition, place: Place) -> Iterator[str]:
-    yield from ("-name", _options(f"guest={_escaped(name)}", **{"debug-threads": "on"}))
+    yield from ("-name", options(f"guest={escaped(name)}", **{"debug-threads": "on"}))
     yield from ("-uuid", definition.uuid)
     yield from ("-nodefaults", "-no-user-config", "-display", "none")
     yield from ("-sandbox", SANDBOX)
@@ -110,8 +123,9 @@ def _arguments(name: str, definition: Definition, place: Place) -> Iterator[str]
     yield from _boot(definition, place)
     yield from _monitors(place)
     yield from _serial_consoles(definition, place)
-    yield from _disks(definition, place)
-    yield from _nics(definition)
+    yield from drives(definition, place.folder)
+    yield from nics(definition)
+    yield from shares(definition, _share_sockets(definition, place))
     yield from _paravirtual(place)
     yield from _virtio_consoles(definition, place)
     if definition.tpm:
@@ -123,18 +137,45 @@ def _arguments(name: str, definition: Definition, place: Place) -> Iterator[str]
 def _machine(definition: Definition, place: Place) -> Iterator[str]:
     smm = "on" if definition.firmware is Firmware.SECURE_BOOT else "off"
     flash = {"pflash0": "firmware-code", "pflash1": "firmware-vars"} if place.firmware else {}
+    # virtiofsd reads and writes the guest's memory, so it has to be a file that both map.
+    memory = {"memory-backend": "memory"} if place.virtiofs else {}
+    timer = {"hpet": "off"} if definition.hyperv else {}
     yield from (
         "-machine",
-        _options("q35", smm=smm, vmport="off", **{"dump-guest-core": "off"}, **flash),
+        options(
+            "q35", smm=smm, vmport="off", **{"dump-guest-core": "off"}, **timer, **memory, **flash
+        ),
     )
     yield from ("-accel", place.accel.value)
-    yield from ("-cpu", "host" if place.accel is Accel.KVM else "max")
-    yield from ("-smp", str(definition.vcpus))
-    yield from ("-m", f"size={definition.memory_bytes // KIB}k")
-    yield from ("-rtc", "base=utc")
+    yield from ("-cpu", _cpu(definition, place.accel))
+    yield from ("-smp", _smp(definition))
+    size = f"{definition.memory_bytes // KIB}k"
+    yield from ("-m", f"size={size}")
+    if place.virtiofs:
+        yield from ("-object", f"memory-backend-memfd,id=memory,size={size},share=on")
+    yield from ("-rtc", "base=localtime" if definition.hyperv else "base=utc")
+
+
+def _cpu(definition: Definition, accel: Accel) -> str:
+    best = "host" if accel is Accel.KVM else "max"
+    model, comma, features = definition.cpu.partition(",")
+    if model in ("", "host", "max"):
+        model = best  # emulation has no `host`
+    enlightened = HYPERV if definition.hyperv and accel is Accel.KVM else ""
+    return f"{model}{comma}{features}{enlightened}"
+
+
+def _smp(definition: Definition) -> str:
+    layout = definition.topology
+    if layout is None:
+        return str(definition.vcpus)
+    parts = {name: str(getattr(layout, name)) for name in ("sockets", "cores", "threads")}
+    return options(str(definition.vcpus), **parts)
 
 
 def _boot(definition: Definition, place: Place) -> Iterator[str]:
+    if definition.boot_order:
+        yield from ("-boot", "strict=on")  # from nothing else
     if place.kernel:
         yield from ("-kernel", str(place.kernel.kernel))
         yield from ("-initrd", str(place.kernel.initrd))
@@ -145,14 +186,14 @@ def _boot(definition: Definition, place: Place) -> Iterator[str]:
         # Without it the guest could rewrite the variables that hold the keys.
         yield from ("-global", "driver=cfi.pflash01,property=secure,value=on")
     files = place.firmware
-    yield from _blockdev("firmware-code", files.code, files.code_format, read_only=True)
-    yield from _blockdev("firmware-vars", files.variables, files.variables_format)
+    yield from blockdev("firmware-code", files.code, files.code_format, read_only=True)
+    yield from blockdev("firmware-vars", files.variables, files.variables_format)
 
 
 def _monitors(place: Place) -> Iterator[str]:
     for index in range(MONITORS):
         yield from ("-chardev", _socket(f"monitor{index}", place.monitor(index)))
-        yield from ("-mon", _options(f"chardev=monitor{index}", mode="control"))
+        yield from ("-mon", options(f"chardev=monitor{index}", mode="control"))
 
 
 def _serial_consoles(definition: Definition, place: Place) -> Iterator[str]:
@@ -172,39 +213,12 @@ def _virtio_consoles(definition: Definition, place: Place) -> Iterator[str]:
 def _console_socket(name: str, place: Place) -> Iterator[str]:
     files = place.console(name)
     socket = _socket(console_chardev(name), files.socket)
-    yield from ("-chardev", f"{socket},{_options(f'logfile={_escaped(files.log)}')}")
+    yield from ("-chardev", f"{socket},{options(f'logfile={escaped(files.log)}')}")
 
 
-def _disks(definition: Definition, place: Place) -> Iterator[str]:
-    # Disks come before media: an empty disk does not boot, so the installer does, and once there
-    # is a system on the disk it boots although the medium is still in.
-    trays = 0
-    for index, disk in enumerate(definition.disk):
-        node = f"disk{index}"
-        read_only = disk.read_only or disk.kind is DiskKind.CDROM
-        yield from _blockdev(node, _disk_path(disk, place), disk.format, read_only=read_only)
-        if disk.kind is DiskKind.CDROM:
-            yield from ("-device", f"ide-cd,drive={node},bus=ide.{trays},bootindex={10 + trays}")
-            trays += 1
-        else:
-            yield from ("-device", f"virtio-blk-pci,drive={node},bootindex={1 + index}")
-
-
-def _disk_path(disk: DiskDefinition, place: Place) -> Path:
-    return place.folder / disk.file  # an absolute `file` stays as it is
-
-
-def _nics(definition: Definition) -> Iterator[str]:
-    for index, nic in enumerate(definition.nic):
-        if nic.network == "tap":
-            # Made by somebody who may; no script of QEMU's own runs.
-            options = {"id": f"net{index}", "ifname": nic.tap, "script": "no", "downscript": "no"}
-            yield from ("-netdev", _options("tap", **options))
-        else:
-            # From this machine only: QEMU would take connections from anywhere.
-            forwards = [f"hostfwd=tcp:127.0.0.1:{here}-:{there}" for here, there in nic.forwarded]
-            yield from ("-netdev", ",".join(["user", f"id=net{index}", *forwards]))
-        yield from ("-device", f"virtio-net-pci,netdev=net{index},mac={nic.mac}")
+def _share_sockets(definition: Definition, place: Place) -> dict[str, Path]:
+    tags = (share.tag for share in definition.share)
+    return {tag: place.share(at) for at, tag in enumerate(tags) if tag in place.virtiofs}
 
 
 def _paravirtual(place: Place) -> Iterator[str]:
@@ -217,39 +231,15 @@ def _paravirtual(place: Place) -> Iterator[str]:
 
 
 def _tpm(place: Place) -> Iterator[str]:
-    yield from ("-chardev", _options("socket", id="tpm", path=_escaped(place.tpm)))
+    yield from ("-chardev", options("socket", id="tpm", path=escaped(place.tpm)))
     yield from ("-tpmdev", "emulator,id=tpm0,chardev=tpm")
     yield from ("-device", "tpm-crb,tpmdev=tpm0")
 
 
 def _screen(place: Place) -> Iterator[str]:
-    yield from ("-vnc", f"unix:{_escaped(place.vnc)}")
+    yield from ("-vnc", f"unix:{escaped(place.vnc)}")
     yield from ("-device", "VGA", "-device", "qemu-xhci", "-device", "usb-tablet")
 
 
-def _blockdev(node: str, path: Path, file_format: str, *, read_only: bool = False) -> Iterator[str]:
-    # The format is always said, never probed, and a backing file in the image never followed:
-    # a guest that writes an image header to its raw disk must not choose files of the host.
-    file: dict[str, object] = {"driver": "file", "filename": str(path)}
-    block: dict[str, object] = {"node-name": node, "driver": file_format, "file": file}
-    if read_only:
-        block["read-only"] = True
-    else:
-        block["discard"] = "unmap"
-        file["discard"] = "unmap"
-    if file_format == "qcow2":
-        block["backing"] = None
-    yield from ("-blockdev", json.dumps(block))
-
-
 def _socket(chardev: str, path: Path) -> str:
-    return _options("socket", id=chardev, path=_escaped(path), server="on", wait="off")
-
-
-def _options(first: str, **rest: str) -> str:
-    return ",".join([first, *(f"{key}={value}" for key, value in rest.items())])
-
-
-def _escaped(value: str | Path) -> str:
-    """A comma ends an option's value unless it is doubled."""
-    return str(value).replace(",", ",,")
+    return options("socket", id=chardev, path=escaped(path), server="on", wait="off")

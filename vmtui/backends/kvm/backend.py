@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import random
-import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -15,37 +13,44 @@ from vmtui.backends import local_host
 from vmtui.backends.base import (
     Console,
     DeletePlan,
-    Doomed,
     Feature,
-    Kept,
     ProgressSink,
     Viewer,
 )
 from vmtui.backends.kept_output import ALL
+from vmtui.backends.kvm import (
+    agent,
+    deleting,
+    display,
+    leaning,
+    lifecycle,
+    limits,
+    program,
+)
 from vmtui.backends.kvm import console as consoles
-from vmtui.backends.kvm import disks, display, firmware, lifecycle, program, swtpm
 from vmtui.backends.kvm.accel import prove
-from vmtui.backends.kvm.definition import VERSION, Definition, NicDefinition, memory_text
-from vmtui.backends.kvm.files import tail
 from vmtui.backends.kvm.gauge import ANSWER_WAIT_S, Gauge
 from vmtui.backends.kvm.machine import Machine
+from vmtui.backends.kvm.machines import Machines
 from vmtui.backends.kvm.store import Store
-from vmtui.backends.kvm.watch import Watch
 from vmtui.counters import Counters, HostCounters, Stalled
-from vmtui.errors import InputError, NoSuchVMError, StateError, read_only
-from vmtui.images import micro
+from vmtui.errors import StateError, read_only
+from vmtui.files import tail
 from vmtui.keyboards import known
 from vmtui.model import (
     VM,
     Event,
     EventKind,
-    Firmware,
     Host,
     Power,
     VMId,
 )
+from vmtui.parts import CloudInit
 from vmtui.picture import Picture
-from vmtui.spec import BootKind, VMSpec, name_problem
+from vmtui.spec import Limits, VMSpec
+
+if TYPE_CHECKING:
+    from vmtui.images.library import Library
 
 
 class KvmBackend:
@@ -63,14 +68,22 @@ class KvmBackend:
         | Feature.LOG
         | Feature.DISPLAY
         | Feature.POINTER
+        | Feature.CLONE
+        | Feature.SANDBOX
     )
 
-    def __init__(self, *, read_only: bool = False, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        read_only: bool = False,
+        store: Store | None = None,
+        library: Library | None = None,
+    ) -> None:
         self._read_only = read_only
         self._store = store or Store()
-        self._machines: dict[str, Machine] = {}
+        self._library = library
+        self._machines = Machines(self._store, read_only=read_only)
         self._gauges: dict[VMId, Gauge] = {}
-        self._listeners: list[asyncio.Queue[Event]] = []
 
     # -- connection --------------------------------------------------------------------------
 
@@ -78,15 +91,15 @@ class KvmBackend:
         """Find the store. Raises OperationError when it can't be used."""
         self._store.prepare()
         self._store.sweep()
+        self._machines.scan()
+        await self._machines.clear_away()
 
     async def close(self) -> None:
         """Let go of everything; VMs go on."""
         for gauge in self._gauges.values():
             await gauge.close()
         self._gauges.clear()
-        for machine in self._machines.values():
-            await machine.close()
-        self._machines.clear()
+        await self._machines.close()
 
     async def host(self) -> Host:
         """This machine."""
@@ -106,37 +119,16 @@ class KvmBackend:
 
     # -- listing -----------------------------------------------------------------------------
 
-    def _rescan(self) -> list[Event]:
-        """Bring the machines in line with the store; what changed."""
-        events = []
-        names = set(self._store.names())
-        for name in self._machines.keys() - names:
-            machine = self._machines.pop(name)
-            machine.forget_process()
-            events.append(Event(EventKind.REMOVED, machine.id))
-        for name in sorted(names):
-            if name not in self._machines:
-                self._machines[name] = Machine(self._store, name)
-                self._machines[name].reload()
-                events.append(Event(EventKind.ADDED, self._machines[name].id))
-                continue
-            machine = self._machines[name]
-            before = machine.id
-            if machine.reload():
-                if machine.id != before:
-                    events.append(Event(EventKind.REMOVED, before))
-                events.append(Event(EventKind.CHANGED, machine.id))
-        return events
-
     async def vms(self) -> Sequence[VM]:
         """All folders of the store, each running one asked for its state."""
-        self._rescan()
-        await asyncio.gather(*(self._refresh(machine) for machine in self._machines.values()))
-        return tuple(machine.vm() for machine in self._machines.values())
+        self._machines.scan()
+        await self._machines.clear_away()
+        await asyncio.gather(*(self._refresh(machine) for machine in self._machines))
+        return tuple(machine.vm() for machine in self._machines)
 
     async def vm(self, vm: VMId) -> VM:
         """One of them."""
-        machine = self._machine(vm)
+        machine = self._machines.find(vm)
         await self._refresh(machine)
         return machine.vm()
 
@@ -146,22 +138,14 @@ class KvmBackend:
         if gauge is None or not gauge.hangs:
             await machine.refresh_state()
 
-    def _machine(self, vm: VMId) -> Machine:
-        for event in self._rescan():
-            self._tell(event)
-        for machine in self._machines.values():
-            if machine.id == vm:
-                return machine
-        raise NoSuchVMError.named(vm, sorted(self._machines))
-
     async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
         """From /proc and from QEMU; what QEMU does not answer at once is taken the next time."""
         wanted = set(vms)
-        if not wanted <= {machine.id for machine in self._machines.values()}:
-            self._rescan()
-        found = [m for m in self._machines.values() if m.id in wanted and m.process is not None]
+        if not wanted <= {machine.id for machine in self._machines}:
+            self._machines.scan()
+        found = [m for m in self._machines if m.id in wanted and m.process is not None]
         gauges = {machine.id: self._gauge(machine) for machine in found}
-        for gone in self._gauges.keys() - {machine.id for machine in self._machines.values()}:
+        for gone in self._gauges.keys() - {machine.id for machine in self._machines}:
             await self._gauges.pop(gone).close()
         asked = [task for gauge in gauges.values() if (task := gauge.ask())]
         if asked:
@@ -177,117 +161,128 @@ class KvmBackend:
             gauge = self._gauges[machine.id] = Gauge(machine, machine.process, may_arm=may_arm)
         return gauge
 
-    async def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncIterator[Event]:
         """Changes by this process, by others and by guests."""
-        queue: asyncio.Queue[Event] = asyncio.Queue()
-        self._listeners.append(queue)
-        watch = asyncio.create_task(Watch(self._machines, self._rescan, self._tell).run())
-        try:
-            while True:
-                arrival = asyncio.ensure_future(queue.get())
-                await asyncio.wait({arrival, watch}, return_when=asyncio.FIRST_COMPLETED)
-                if watch.done():
-                    arrival.cancel()
-                    await watch  # raises why the store can't be watched
-                    return
-                yield arrival.result()
-        finally:
-            self._listeners.remove(queue)
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
-
-    def _tell(self, event: Event) -> None:
-        for queue in self._listeners:
-            queue.put_nowait(event)
+        return self._machines.events()
 
     # -- changes -----------------------------------------------------------------------------
 
     async def power(self, vm: VMId, op: Power) -> None:
         """One operation at a time for each VM, also among processes."""
-        name = self._machine(vm).name
+        name = self._machines.find(vm).name
         if self._read_only:
             raise read_only(f"{op.value} of {name}")
         async with self._store.locked(name):
-            machine = self._machine(vm)  # it may have changed while the lock was awaited
+            machine = self._machines.find(vm)  # it may have changed while the lock was awaited
             await machine.refresh_state()
             lifecycle.check_state(machine, op)
+            told = ""
             if op is Power.START:
-                await lifecycle.start(machine)
+                leaning.refuse_leaned_on(self._machines, machine, "start")
+                told = "; ".join(await lifecycle.start(machine, self._machines.ports(machine)))
             elif op is Power.STOP:
                 await lifecycle.stop(machine)
-                machine.reload()
+                await self._machines.throw_away(machine)
             elif op is not Power.REBOOT:
                 await lifecycle.ask(machine, op)
         if op is Power.REBOOT:
             # Not under the lock: a guest that takes its time must stay open to a reset.
             await lifecycle.reboot(machine)
-        self._tell(Event(EventKind.CHANGED, vm))
+        self._machines.tell(Event(EventKind.CHANGED, vm, told))
 
     async def create(self, spec: VMSpec, progress: ProgressSink) -> VMId:
         """Make the folder with all that is in it, then show it: all or nothing."""
         if self._read_only:
             raise read_only(f"creating {spec.name}")
-        problem = name_problem(spec.name, self._store.names())
-        if problem:
-            raise InputError(f"{spec.name or 'the VM'} can't be made", why=problem)
-        if spec.boot.kind is BootKind.MICRO:
-            await micro.ensure(lambda _: None)
-        if spec.firmware is not Firmware.BIOS:
-            firmware.choose(spec.firmware)  # refused now rather than at the first start
-        vm_id = str(uuid.uuid4())
-        async with self._store.staged(spec.name) as folder:
-            definition = Definition(
-                version=VERSION,
-                uuid=vm_id,
-                vcpus=spec.vcpus,
-                memory=memory_text(spec.memory_bytes),
-                boot=spec.boot.kind,
-                image=spec.boot.label,
-                firmware=spec.firmware,
-                tpm=spec.tpm,
-                accel=spec.accel,
-                description=spec.description,
-                disk=await disks.make(spec, folder, progress),
-                nic=(NicDefinition(_new_mac()),),
+        from vmtui.backends.kvm import creating  # noqa: PLC0415 (listing has to be quick)
+
+        self._machines.scan()
+        vm = await creating.create(
+            self._store, self._library, spec, self._machines.ports(), progress
+        )
+        self._machines.tell_changes()
+        return vm
+
+    async def preview(self, spec: VMSpec) -> str:
+        """The command line that would start it."""
+        from vmtui.backends.kvm import creating  # noqa: PLC0415
+
+        self._machines.scan()
+        return await creating.preview(self._store, self._library, spec, self._machines.ports())
+
+    async def limits(self) -> Limits:
+        """What this machine has for a new one."""
+        memory = psutil.virtual_memory()
+        return Limits(
+            taken_names=frozenset(self._store.names()),
+            host_cpus=psutil.cpu_count(),
+            host_memory_bytes=memory.total,
+            free_bytes=await asyncio.to_thread(limits.free_bytes, self._store.root),
+            missing=await asyncio.to_thread(limits.lacking),
+        )
+
+    async def clone(
+        self,
+        vm: VMId,
+        name: str,
+        *,
+        linked: bool,
+        cloud_init: CloudInit | None,
+        progress: ProgressSink,
+    ) -> VMId:
+        """Make the folder of another, while nobody else can start or change this one."""
+        source = self._machines.find(vm).name
+        if self._read_only:
+            raise read_only(f"cloning {source}")
+        from vmtui.backends.kvm import cloning  # noqa: PLC0415
+
+        async with self._store.locked(source):
+            machine = self._machines.find(vm)
+            if machine.active:
+                raise StateError(
+                    f"can't clone {source}",
+                    why=f"it is {machine.state.value}",
+                    hint=f"Shut it down first: vmtui shutdown {source}",
+                )
+            made = await cloning.clone(
+                machine,
+                name,
+                linked=linked,
+                cloud_init=cloud_init,
+                taken=self._machines.ports(),
+                progress=progress,
             )
-            if spec.tpm:
-                await swtpm.set_up(folder)
-            await self._store.write(folder, definition)
-        for event in self._rescan():
-            self._tell(event)
-        return VMId(vm_id)
+        self._machines.tell_changes()
+        return made
+
+    async def agent_answers(self, vm: VMId) -> bool:
+        """Whether its guest agent is there now."""
+        return await agent.answers(self._machines.find(vm).place.agent)
+
+    async def images_in_use(self) -> Mapping[str, tuple[str, ...]]:
+        """By an image's name in the library, the names of the VMs that can't be without it."""
+        self._machines.scan()
+        return leaning.images_in_use(self._machines)
 
     async def delete_plan(self, vm: VMId) -> DeletePlan:
-        """Everything in its folder; files elsewhere stay."""
-        machine = self._machine(vm)
-        return DeletePlan(
-            vm,
-            machine.name,
-            tuple(_doomed(machine)),
-            tuple(_kept(machine)),
-            force_off=machine.active,
-        )
+        """Everything in its folder; files elsewhere stay. StateError if others lean on it."""
+        machine = self._machines.find(vm)
+        leaning.refuse_leaned_on(self._machines, machine, "delete")
+        return deleting.plan(machine)
 
     async def delete(self, vm: VMId, plan: DeletePlan) -> None:
         """Power it off if the plan says so, then remove its folder."""
-        name = self._machine(vm).name
+        name = self._machines.find(vm).name
         if self._read_only:
             raise read_only(f"deleting {name}")
         async with self._store.locked(name):
-            machine = self._machine(vm)
-            if machine.active and not plan.force_off:
-                raise StateError(f"can't delete {name}", why=f"it is {machine.state.value}")
-            if {d.name for d in _doomed(machine)} != {d.name for d in plan.doomed}:
-                raise StateError(
-                    f"{name} is not deleted",
-                    why="its disks changed since the deletion was confirmed",
-                    hint="Delete it again to see what it has now.",
-                )
+            machine = self._machines.find(vm)
+            leaning.refuse_leaned_on(self._machines, machine, "delete")
+            deleting.check(machine, plan)
             await lifecycle.stop(machine)
             await machine.close()
             await self._store.remove(name)
-        for event in self._rescan():
-            self._tell(event)
+        self._machines.tell_changes()
 
     # -- Consoles ----------------------------------------------------------------------------
 
@@ -296,7 +291,7 @@ class KvmBackend:
     ) -> Console:
         """Attach to a console's socket."""
         if self._read_only:
-            raise read_only(f"the console of {self._machine(vm).name}")
+            raise read_only(f"the console of {self._machines.find(vm).name}")
         machine = self._active(vm, "attach to")
         return await consoles.attached(machine, name, force=force, history_bytes=history_bytes)
 
@@ -321,7 +316,7 @@ class KvmBackend:
             await console.close()
 
     def _active(self, vm: VMId, verb: str) -> Machine:
-        machine = self._machine(vm)
+        machine = self._machines.find(vm)
         if not machine.active:
             raise StateError(
                 f"can't {verb} {machine.name}",
@@ -350,45 +345,17 @@ class KvmBackend:
 
     def _listening(self, vm: VMId) -> Machine:
         if self._read_only:
-            raise read_only(f"input to {self._machine(vm).name}")
+            raise read_only(f"input to {self._machines.find(vm).name}")
         return self._active(vm, "type to")
 
     # -- Logs --------------------------------------------------------------------------------
 
     async def log(self, vm: VMId, *, limit_bytes: int = 65536) -> str:
         """What QEMU said, its command line first."""
-        runtime = self._machine(vm).place.runtime
+        runtime = self._machines.find(vm).place.runtime
         return tail(runtime / "qemu.log", limit_bytes).decode(errors="replace")
 
     async def console_history(self, vm: VMId, name: str = "", *, limit_bytes: int = 65536) -> bytes:
         """What a console printed since the last start."""
-        machine = self._machine(vm)
+        machine = self._machines.find(vm)
         return tail(consoles.files(machine, name).log, limit_bytes)
-
-
-def _doomed(machine: Machine) -> Iterator[Doomed]:
-    known = {"vm.toml"}
-    for disk in machine.definition.disk if machine.definition else ():
-        path = machine.folder / disk.file
-        if path.parent == machine.folder:
-            known.add(disk.file)
-            yield Doomed("disk", str(path), disks.own_file_bytes(path))
-    names = {firmware.VARIABLES: "UEFI variables", swtpm.STATE: "TPM state with the keys in it"}
-    with suppress(OSError):
-        for path in sorted(machine.folder.iterdir()):
-            if path.name not in known and not path.name.startswith(".vm.toml"):
-                yield Doomed(names.get(path.name, "file"), str(path), disks.own_file_bytes(path))
-
-
-def _kept(machine: Machine) -> Iterator[Kept]:
-    for disk in machine.definition.disk if machine.definition else ():
-        path = machine.folder / disk.file
-        if path.parent != machine.folder:
-            why = "read-only medium" if disk.read_only else "it is outside the VM's folder"
-            yield Kept(str(path), why)
-
-
-def _new_mac() -> str:
-    # 52:54:00 is the prefix that QEMU guests customarily have.
-    tail_bytes = random.SystemRandom().randbytes(3)
-    return "52:54:00:" + ":".join(f"{byte:02x}" for byte in tail_bytes)

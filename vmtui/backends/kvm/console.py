@@ -13,10 +13,10 @@ from vmtui.backends.base import Console, Ending, console_named
 from vmtui.backends.joined_console import JoinedConsole, LoggedConsole
 from vmtui.backends.kept_output import KeptOutput, WatchedConsole
 from vmtui.backends.kvm.argv import ConsolePlace, console_chardev
-from vmtui.backends.kvm.locks import try_lock, wait_lock
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.procfs import command_of
 from vmtui.errors import BusyError, OperationError, UnreachableError
+from vmtui.locks import try_lock, wait_lock
 from vmtui.units import plain
 
 READ_BYTES = 256 * 1024

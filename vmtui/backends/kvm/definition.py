@@ -7,54 +7,32 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from vmtui.backends.kvm.hardware import (
+    HERE,
+    DiskDefinition,
+    NicDefinition,
+    Port,
+    Positive,
+    ShareDefinition,
+    TopologyDefinition,
+    check_nic,
+    check_share,
+)
 from vmtui.model import Accel, DiskKind, Firmware, SshAccess
+from vmtui.parts import DiskBus
 from vmtui.spec import BootKind
 from vmtui.units import KIB, parse_size_bytes
 
 VERSION = 1
 
-_INTERFACE = re.compile(r"[A-Za-z0-9_.-]{1,15}")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
-_FORWARD = re.compile(r"([0-9]{1,5}):([0-9]{1,5})")
+_CPU = re.compile(r"[A-Za-z0-9_.+-]+(,[A-Za-z0-9_.+=-]+)*")
+SATA_PORTS = 6
+"""Of the machine; disks and media share them."""
+IDE_DISKS = 4
+"""Of one controller: two channels of two."""
 
-Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
-Positive = Annotated[int, msgspec.Meta(ge=1, le=1024)]
-
-
-class DiskDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A drive. `file` is relative to the VM's folder, or absolute (then it is not the VM's own)."""
-
-    file: str
-    format: str
-    kind: DiskKind = DiskKind.DISK
-    read_only: bool = False
-
-
-class NicDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A network card.
-
-    `user` is QEMU's own NAT, the only network without root. `tap` is an interface of the host that
-    somebody has made for this user (`ip tuntap add IFNAME mode tap user NAME`); `tap` names it.
-    `forward` is for `user`: TCP ports of this machine that lead to the guest's, such as `2222:22`.
-    """
-
-    mac: str
-    network: Literal["user", "tap"] = "user"
-    tap: str = ""
-    forward: tuple[str, ...] = ()
-
-    @property
-    def label(self) -> str:
-        """How it is connected, for people."""
-        return f"tap {self.tap}" if self.network == "tap" else self.network
-
-    @property
-    def forwarded(self) -> tuple[tuple[int, int], ...]:
-        """Pairs of ports, this machine's and the guest's."""
-        return tuple(
-            (int(here), int(there))
-            for here, _, there in (forward.partition(":") for forward in self.forward)
-        )
+BootDevice = Literal["disk", "cdrom", "network"]
 
 
 class SshDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -73,10 +51,13 @@ SERIAL_PORTS = 4
 class Definition(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
 ):
-    """One VM. `memory` is a size such as `256M`.
+    """One VM. `memory` and `balloon_floor` are sizes such as `256M`.
 
-    `console` tells of which kind its text consoles are, the usual one first: `serial` (`ttyS0` and
-    so on in the guest) or `virtio` (`hvc0` and so on).
+    `graphics` says whether it has a screen; without it, all but the micro image have one.
+    `throwaway` VMs are removed with all their files once they are off, and those made in another
+    boot of this machine than `boot_id` even if they never ran. `console` tells of which kind its
+    text consoles are, the usual one first: `serial` (`ttyS0` and so on in the guest) or `virtio`
+    (`hvc0` and so on).
     """
 
     version: int
@@ -93,6 +74,16 @@ class Definition(
     nic: tuple[NicDefinition, ...] = ()
     ssh: SshDefinition = SshDefinition()
     console: Annotated[tuple[ConsoleKind, ...], msgspec.Meta(max_length=8)] = ("serial",)
+    topology: TopologyDefinition | None = None
+    cpu: str = ""
+    balloon_floor: str = ""
+    share: tuple[ShareDefinition, ...] = ()
+    graphics: bool | None = None
+    boot_order: tuple[BootDevice, ...] = ()
+    hyperv: bool = False
+    tags: tuple[str, ...] = ()
+    throwaway: bool = False
+    boot_id: str = ""
 
     @property
     def consoles(self) -> tuple[str, ...]:
@@ -109,16 +100,29 @@ class Definition(
     @property
     def displays(self) -> int:
         """Screens of the guest: the micro image has a serial console instead."""
-        return 0 if self.boot is BootKind.MICRO else 1
+        wanted = self.boot is not BootKind.MICRO if self.graphics is None else self.graphics
+        return int(wanted)
 
     @property
     def ssh_access(self) -> SshAccess:
         """By the forwarded port, where there is one."""
         for nic in self.nic:
-            for here, there in nic.forwarded:
-                if there == self.ssh.port:
-                    return SshAccess(self.ssh.user, here, host="127.0.0.1")
+            for forward in nic.forwards:
+                if forward.guest_port == self.ssh.port:
+                    anywhere = forward.host_address == "0.0.0.0"  # noqa: S104
+                    host = HERE if anywhere else forward.host_address
+                    return SshAccess(self.ssh.user, forward.host_port, host)
         return SshAccess(self.ssh.user, self.ssh.port)
+
+    @property
+    def images(self) -> frozenset[str]:
+        """The images of the library that it can't be without."""
+        media = {disk.image for disk in self.disk}
+        return frozenset(media | {base.image for disk in self.disk for base in disk.base}) - {""}
+
+    def leans_on(self, uuid: str) -> bool:
+        """Whether a disk of the VM with that UUID is below one of its own."""
+        return any(base.vm == uuid for disk in self.disk for base in disk.base)
 
 
 def convert(content: dict[str, Any]) -> Definition:
@@ -132,27 +136,37 @@ def convert(content: dict[str, Any]) -> Definition:
     if definition.console.count("serial") > SERIAL_PORTS:
         raise ValueError(f"console: there are {SERIAL_PORTS} serial ports at most")
     for nic in definition.nic:
-        if (nic.network == "tap") != bool(_INTERFACE.fullmatch(nic.tap)):
-            raise ValueError(
-                f"nic: network = {nic.network!r} with tap = {nic.tap!r}; a tap needs the name of "
-                "an interface, 1 to 15 characters, and a user network none"
-            )
-        _check_forwards(nic)
+        check_nic(nic)
+    for share in definition.share:
+        check_share(share)
+    if len({share.tag for share in definition.share}) < len(definition.share):
+        raise ValueError("share: two folders have the same tag")
     if definition.ssh.user and not _USER.fullmatch(definition.ssh.user):
         raise ValueError(f"ssh: user = {definition.ssh.user!r} is not a user's name")
+    _check_machine(definition)
     return definition
 
 
-def _check_forwards(nic: NicDefinition) -> None:
-    if nic.forward and nic.network != "user":
-        raise ValueError(f"nic: forward is for network = 'user', not {nic.network!r}")
-    for forward in nic.forward:
-        ports = _FORWARD.fullmatch(forward)
-        if ports is None or not all(1 <= int(port) <= 65535 for port in ports.groups()):
-            raise ValueError(
-                f"nic: forward {forward!r} is not a port of this machine and one of the guest, "
-                "such as '2222:22'"
-            )
+def _check_machine(definition: Definition) -> None:
+    topology = definition.topology
+    if topology and topology.vcpus != definition.vcpus:
+        raise ValueError(
+            f"topology: {topology.sockets} sockets, {topology.cores} cores and "
+            f"{topology.threads} threads are {topology.vcpus} vCPUs, not {definition.vcpus}"
+        )
+    if definition.cpu and not _CPU.fullmatch(definition.cpu):
+        raise ValueError(f"cpu = {definition.cpu!r} is not a model, with or without features")
+    if definition.balloon_floor:
+        parse_size_bytes(definition.balloon_floor)
+    on_sata = sum(
+        disk.bus is DiskBus.SATA or (disk.kind is DiskKind.CDROM and disk.bus is not DiskBus.SCSI)
+        for disk in definition.disk
+    )
+    if on_sata > SATA_PORTS:
+        raise ValueError(f"disk: {on_sata} on SATA; the machine has {SATA_PORTS} ports")
+    on_ide = sum(disk.kind is DiskKind.DISK and disk.bus is DiskBus.IDE for disk in definition.disk)
+    if on_ide > IDE_DISKS:
+        raise ValueError(f"disk: {on_ide} on IDE; its controller takes {IDE_DISKS}")
 
 
 def memory_text(memory_bytes: int) -> str:

@@ -4,38 +4,116 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from vmtui.backends.base import Progress, ProgressSink
-from vmtui.backends.kvm.definition import DiskDefinition
+from vmtui.backends.kvm.hardware import BaseDefinition, DiskDefinition
 from vmtui.command import run
-from vmtui.errors import OperationError
+from vmtui.errors import InputError, OperationError
+from vmtui.images.qemu_img import CONVERT_MEMORY_BYTES, CONVERT_TIMEOUT_S, limited
 from vmtui.model import DiskKind
-from vmtui.spec import Boot, BootKind, VMSpec
+from vmtui.parts import DiskBus
+from vmtui.spec import BootKind, VMSpec
 
-COPY_TIMEOUT_S = 6 * 3600.0
 QUICK_TIMEOUT_S = 60.0
+SEED = "seed.iso"
 
 _PERCENT = re.compile(r"\((\d+(?:\.\d+)?)/100%\)")
 
 
-async def make(spec: VMSpec, folder: Path, progress: ProgressSink) -> tuple[DiskDefinition, ...]:
-    """The drives of a new VM, made in `folder`. Raises OperationError, such as a full disk."""
-    disks = []
-    target = folder / "disk.qcow2"
+def leans(spec: VMSpec) -> bool:
+    """Whether its disk is to be an overlay on an image of the library."""
+    return spec.boot.kind is BootKind.DISK and bool(spec.boot.image) and not spec.full_copy
+
+
+def designed(spec: VMSpec, base: BaseDefinition | None) -> tuple[DiskDefinition, ...]:
+    """The drives of a new VM, of which the first leans on `base`. Nothing is made."""
     boot = spec.boot
-    if boot.kind is BootKind.DISK:
-        await _copy(boot, target, progress)
-        if spec.disk_bytes and spec.disk_bytes > (boot.virtual_size_bytes or 0):
-            await _qemu_img("resize", "-q", "-f", "qcow2", str(target), str(spec.disk_bytes))
-    elif spec.disk_bytes is not None:
-        await _qemu_img("create", "-q", "-f", "qcow2", str(target), str(spec.disk_bytes))
+    drives = []
     if boot.kind is BootKind.DISK or spec.disk_bytes is not None:
-        disks.append(DiskDefinition(target.name, "qcow2"))
+        drives.append(DiskDefinition("disk.qcow2", "qcow2", base=(base,) if base else ()))
+    for number, disk in enumerate(spec.disks, 1):
+        drives.append(
+            DiskDefinition(
+                f"disk{number}.qcow2",
+                "qcow2",
+                bus=disk.bus,
+                cache=disk.cache,  # type: ignore[arg-type]  # checked with all the rest
+                discard=disk.discard,
+            )
+        )
     if boot.kind is BootKind.ISO:
-        # The medium stays where it is: it is read-only and not the VM's own.
-        disks.append(DiskDefinition(str(boot.path), "raw", DiskKind.CDROM, read_only=True))
-    return tuple(disks)
+        # A medium stays where it is: it is read-only and not the VM's own.
+        drives.append(medium(str(boot.path), boot.image))
+    drives += [medium(str(path.absolute())) for path in spec.media]
+    if spec.cloud_init is not None:
+        drives.append(seed_drive())
+    return tuple(drives)
+
+
+def seed_drive() -> DiskDefinition:
+    """The medium that cloud-init reads. Kernels for clouds have no drivers for other trays."""
+    return DiskDefinition(SEED, "raw", DiskKind.CDROM, read_only=True, bus=DiskBus.SCSI)
+
+
+def medium(file: str, image: str = "") -> DiskDefinition:
+    """Something read-only in a tray; `image` is its name in the library."""
+    return DiskDefinition(file, "raw", DiskKind.CDROM, read_only=True, image=image)
+
+
+def base_of(path: Path, file_format: str, *, image: str = "", vm: str = "") -> BaseDefinition:
+    """`path` as something to lean on, with what it is like now. Raises InputError."""
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"the image {path} can't be read", why=error.strerror or "") from error
+    return BaseDefinition(
+        str(path), file_format, status.st_size, status.st_mtime_ns, image=image, vm=vm
+    )
+
+
+async def make(
+    spec: VMSpec, drives: Sequence[DiskDefinition], folder: Path, progress: ProgressSink
+) -> None:
+    """Make the files of `drives` in `folder`. Raises OperationError, such as a full disk."""
+    own = [drive for drive in drives if drive.kind is DiskKind.DISK]
+    further = len(own) - len(spec.disks)
+    if further:
+        await _make_first(spec, own[0], folder, progress)
+    for drive, disk in zip(own[further:], spec.disks, strict=True):
+        progress(Progress("making an empty disk", stage="disk"))
+        await blank(folder / drive.file, disk.size_bytes)
+
+
+async def _make_first(
+    spec: VMSpec, drive: DiskDefinition, folder: Path, progress: ProgressSink
+) -> None:
+    boot, target = spec.boot, folder / drive.file
+    size_bytes = max(spec.disk_bytes or 0, boot.virtual_size_bytes or 0)
+    progress(Progress("making the disk", stage="disk"))
+    if drive.base:
+        await lean(target, drive.base[0], size_bytes)
+    elif boot.kind is BootKind.DISK:
+        assert boot.path is not None
+        assert boot.format is not None
+        await copy(boot.path, boot.format, (), target, progress)
+        if size_bytes > (boot.virtual_size_bytes or 0):
+            await _qemu_img("resize", "-q", "-f", "qcow2", str(target), str(size_bytes))
+    else:
+        await blank(target, size_bytes)
+
+
+async def blank(target: Path, size_bytes: int) -> None:
+    """Make an empty disk."""
+    await _qemu_img("create", "-q", "-f", "qcow2", str(target), str(size_bytes))
+
+
+async def lean(target: Path, base: BaseDefinition, size_bytes: int) -> None:
+    """Make an overlay on `base`, which is not even opened (`-u`): its size is known."""
+    backing = ("-b", base.file, "-F", base.format)
+    await _qemu_img("create", "-q", "-u", "-f", "qcow2", *backing, str(target), str(size_bytes))
 
 
 async def _qemu_img(*arguments: str) -> None:
@@ -50,31 +128,65 @@ def _explained(what: str, error: OperationError) -> OperationError:
     return OperationError(what, why=error.why, hint=hint)
 
 
-async def _copy(boot: Boot, target: Path, progress: ProgressSink) -> None:
-    source = {"driver": boot.format, "file": {"driver": "file", "filename": str(boot.path)}}
-    if boot.format == "qcow2":
-        source["backing"] = None  # a backing file planted since it was looked at is not followed
-    progress(Progress("copying the image", 0.0))
+async def copy(
+    path: Path,
+    file_format: str,
+    base: Sequence[BaseDefinition],
+    target: Path,
+    progress: ProgressSink,
+) -> None:
+    """Make a whole qcow2 of what a guest would read from `path` and all that it leans on."""
+    progress(Progress("copying the disk", 0.0, stage="disk"))
 
     def on_output(text: str) -> None:
         found = _PERCENT.findall(text)
         if found:
             percent = float(found[-1])
-            progress(Progress(f"copying the image {percent:.0f} %", percent / 100))
+            progress(Progress(f"copying the disk {percent:.0f} %", percent / 100, stage="disk"))
 
     try:
-        await run(
+        command = limited(
             *("qemu-img", "convert", "-p", "-O", "qcow2"),
-            f"json:{json.dumps(source)}",
+            f"json:{json.dumps(_chain(path, file_format, base))}",
             str(target),
-            timeout_s=COPY_TIMEOUT_S,
-            on_output=on_output,
+            memory_bytes=CONVERT_MEMORY_BYTES,
         )
+        await run(*command, timeout_s=CONVERT_TIMEOUT_S, on_output=on_output)
     except OperationError as error:
-        hint = "Free some space there." if "No space left" in error.why else ""
-        raise OperationError(
-            f"{boot.path} could not be copied", why=error.why, hint=hint
-        ) from error
+        raise _explained(f"{path} could not be copied", error) from error
+
+
+def _chain(path: Path, file_format: str, base: Sequence[BaseDefinition]) -> dict[str, Any]:
+    node: dict[str, Any] = {
+        "driver": file_format,
+        "file": {"driver": "file", "filename": str(path)},
+    }
+    if base:
+        node["backing"] = _chain(Path(base[0].file), base[0].format, base[1:])
+    elif file_format == "qcow2":
+        node["backing"] = None  # one planted since it was looked at is not followed
+    return node
+
+
+def check_bases(name: str, drives: Sequence[DiskDefinition], done: str) -> None:
+    """Raise OperationError if what a disk leans on is gone, or no longer what it was."""
+    for base in (base for drive in drives for base in drive.base):
+        try:
+            status = Path(base.file).stat()
+        except OSError as error:
+            again = f"Get it again: vmtui images pull {base.image}" if base.image else ""
+            raise OperationError(
+                f"{name} can't be {done}",
+                why=f"its disk leans on {base.file}, which can't be read ({error.strerror})",
+                hint=again,
+            ) from error
+        if (status.st_size, status.st_mtime_ns) != (base.size_bytes, base.modified_ns):
+            raise OperationError(
+                f"{name} can't be {done}",
+                why=f"its disk leans on {base.file}, which was changed since",
+                hint="Put back the file as it was: on any other, the guest would see a broken "
+                "disk. If only its time is another, say so in vm.toml (modified_ns).",
+            )
 
 
 def own_file_bytes(path: Path) -> int | None:
@@ -85,11 +197,13 @@ def own_file_bytes(path: Path) -> int | None:
         return None
 
 
-def qcow2_capacity_bytes(path: Path) -> int | None:
-    """The guest's size of a qcow2 disk, from its header (docs/interop/qcow2.txt, bytes 24-31)."""
+def capacity_bytes(path: Path, file_format: str) -> int | None:
+    """How large the guest sees a disk: of qcow2 by its header, of others as large as the file."""
     try:
+        if file_format != "qcow2":
+            return path.stat().st_size
         with path.open("rb") as file:
-            head = file.read(32)
+            head = file.read(32)  # docs/interop/qcow2.txt: bytes 24 to 31
     except OSError:
         return None
     return int.from_bytes(head[24:32], "big") if head.startswith(b"QFI\xfb") else None

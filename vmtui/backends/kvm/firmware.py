@@ -11,8 +11,8 @@ from typing import Any
 import platformdirs
 
 from vmtui.backends.kvm.argv import FirmwareFiles
-from vmtui.backends.kvm.files import not_writable
 from vmtui.errors import MissingError
+from vmtui.files import not_writable
 from vmtui.model import Firmware
 
 VARIABLES = "efivars.fd"
@@ -80,23 +80,28 @@ def _is_q35(target: dict[str, Any]) -> bool:
     )
 
 
-def prepare(wanted: Firmware, folder: Path) -> FirmwareFiles | None:
-    """The firmware for a VM in `folder`, its variables copied there once; None for BIOS."""
+def files(wanted: Firmware, folder: Path) -> FirmwareFiles | None:
+    """The firmware for a VM in `folder`; None for BIOS. Raises MissingError."""
     if wanted is Firmware.BIOS:
         return None
     mapping = choose(wanted)
-    variables = folder / VARIABLES
-    if not variables.exists():
-        temporary = variables.with_suffix(".new")
-        try:
-            shutil.copyfile(mapping["nvram-template"]["filename"], temporary)
-            temporary.chmod(0o600)
-            temporary.rename(variables)
-        except OSError as error:
-            raise not_writable(folder, error) from error
     return FirmwareFiles(
         Path(mapping["executable"]["filename"]),
         mapping["executable"].get("format", "raw"),
-        variables,
+        folder / VARIABLES,
         mapping["nvram-template"].get("format", "raw"),
     )
+
+
+def prepare(wanted: Firmware, folder: Path) -> None:
+    """Copy the variables that a VM begins with into its folder, once."""
+    variables = folder / VARIABLES
+    if wanted is Firmware.BIOS or variables.exists():
+        return
+    temporary = variables.with_suffix(".new")
+    try:
+        shutil.copyfile(choose(wanted)["nvram-template"]["filename"], temporary)
+        temporary.chmod(0o600)
+        temporary.rename(variables)
+    except OSError as error:
+        raise not_writable(folder, error) from error

@@ -56,7 +56,7 @@ class Gauge:
         self._why_unanswered = _NOT_ASKED
         record = machine.record
         self._kvm = record is not None and record.accel == Accel.KVM.value
-        self._netdevs = list(_netdevs(record.argv)) if record else []
+        self._netdevs = list(_netdevs(process.pid, record.argv)) if record else []
 
     # -- asking QEMU -------------------------------------------------------------------------
 
@@ -222,10 +222,11 @@ def _mirrored(at_s: float, tap: str, numbers: list[int]) -> NicCounters:
     )
 
 
-def _netdevs(argv: list[str]) -> Iterator[tuple[str, str]]:
+def _netdevs(pid: int, argv: list[str]) -> Iterator[tuple[str, str]]:
     """The name and the tap of each network card on a command line; no tap: user mode."""
     for option, value in pairwise(argv):
         if option == "-netdev":
             kind, _, rest = value.partition(",")
             found = dict(part.split("=", 1) for part in rest.split(",") if "=" in part)
-            yield found.get("id", ""), found.get("ifname", "") if kind == "tap" else ""
+            tap = found.get("ifname") or procfs.tap(pid, found.get("fd", ""))
+            yield found.get("id", ""), tap if kind == "tap" else ""

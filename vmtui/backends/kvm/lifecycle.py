@@ -8,17 +8,20 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 
-from vmtui.backends.kvm import firmware, swtpm
+import msgspec
+
+from vmtui.backends.kvm import disks, firmware, ports, virtiofsd
 from vmtui.backends.kvm.accel import prove
 from vmtui.backends.kvm.argv import KernelFiles, Place, argv
+from vmtui.backends.kvm.companions import Companions, companions
 from vmtui.backends.kvm.definition import Definition
-from vmtui.backends.kvm.files import tail
 from vmtui.backends.kvm.machine import Machine, gone
 from vmtui.backends.kvm.monitor import Monitor
 from vmtui.backends.kvm.process import Process, Record, boot_id, start_ticks, write_record
 from vmtui.backends.kvm.program import QEMU, installed
 from vmtui.command import missing
 from vmtui.errors import InputError, OperationError, StateError, VmtuiError
+from vmtui.files import tail, write_whole
 from vmtui.images import micro
 from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, Accel, Power, State
 from vmtui.spec import BootKind
@@ -48,74 +51,99 @@ def check_state(machine: Machine, op: Power) -> None:
         )
 
 
-async def start(machine: Machine) -> None:
-    """Run QEMU for it. Raises OperationError with the end of QEMU's own log."""
+async def start(machine: Machine, taken: set[int]) -> list[str]:
+    """Run QEMU for it; what had to be changed for that, such as a port that was taken.
+
+    `taken` are the ports that other VMs have. Raises OperationError with the end of QEMU's log.
+    """
     definition = machine.definition
     if definition is None:
         raise InputError(f"{machine.name} can't be started", why=machine.problem)
     if not installed():
         raise missing(QEMU)
-    place = await _prepared(machine, definition)
-    log = place.runtime / "qemu.log"
+    await asyncio.to_thread(disks.check_bases, machine.name, definition.disk, "started")
+    definition, told = await _with_free_ports(machine, definition, taken)
+    firmware.prepare(definition.firmware, machine.folder)
+    place = await outfitted(machine.name, definition, machine.place)
+    _check_sockets(machine.name, definition, place)
     command = argv(machine.name, definition, place)
     record = Record(command, boot_id(), place.accel.value)
     _clear(place)
     # The intent is on disk before the process: a vmtui that is killed in between leaves a QEMU
     # that the next one recognises by its command line.
     await asyncio.to_thread(write_record, machine.record_path, record)
-    log.write_text("started with: " + " ".join(command) + "\n", "utf-8")
-    log.chmod(0o600)
-    tpm = await swtpm.start(machine.name, place) if definition.tpm else None
-    process = None
+    first_words = "".join(f"{line}\n" for line in ["started with: " + " ".join(command), *told])
+    await asyncio.to_thread(write_whole, place.runtime / "qemu.log", first_words.encode())
     try:
-        process = Process.start(command, log=log)
-        record = Record(
-            command,
-            record.boot_id,
-            record.accel,
-            process.pid,
-            start_ticks(process.pid) or 0,
-            time.time(),
-        )
-        await asyncio.to_thread(write_record, machine.record_path, record)
-        machine.took_process(process, record)
-        await _ready(machine, place)
+        async with companions(machine.name, definition, place) as beside:
+            await _run(machine, place, record, beside)
     except BaseException:
-        if process is not None:
-            await process.kill_and_wait(machine.name)
-        if tpm is not None:
-            tpm.kill()
-        machine.forget_process()
         machine.record_path.unlink(missing_ok=True)
         place.pidfile.unlink(missing_ok=True)
         raise
-    finally:
-        if tpm is not None:
-            tpm.release()
+    return told
 
 
-async def _prepared(machine: Machine, definition: Definition) -> Place:
+async def _run(machine: Machine, place: Place, record: Record, beside: Companions) -> None:
+    """Run QEMU and wait until it answers; if it does not, it is gone."""
+    log = place.runtime / "qemu.log"
+    process = Process.start(record.argv, log=log, descriptors=beside.inherited)
+    try:
+        started = msgspec.structs.replace(
+            record,
+            pid=process.pid,
+            start_ticks=start_ticks(process.pid) or 0,
+            started_at_s=time.time(),
+        )
+        await asyncio.to_thread(write_record, machine.record_path, started)
+        machine.took_process(process, started)
+        await _ready(machine, place)
+        beside.check(machine.name, place)
+    except BaseException:
+        await process.kill_and_wait(machine.name)
+        machine.forget_process()
+        raise
+
+
+async def _with_free_ports(
+    machine: Machine, definition: Definition, taken: set[int]
+) -> tuple[Definition, list[str]]:
+    """The definition with other ports for those that were found and are taken by now; and which."""
+    moved = [ports.moved(machine.name, nic, taken) for nic in definition.nic]
+    told = [line for _, lines in moved for line in lines]
+    if told:
+        definition = msgspec.structs.replace(definition, nic=tuple(nic for nic, _ in moved))
+        await machine.store.write(machine.folder, definition)
+        machine.reload()
+    return definition, told
+
+
+async def outfitted(name: str, definition: Definition, place: Place) -> Place:
+    """`place` with what this machine has for the VM. Raises MissingError."""
     proof = await prove() if definition.accel is Accel.AUTO else None
     kernel = None
     if definition.boot is BootKind.MICRO:
         image = micro.cached() or await micro.ensure(lambda _: None)
-        cmdline = f"{image.cmdline} vmtui.hostname={machine.name}"
+        cmdline = f"{image.cmdline} vmtui.hostname={name}"
         kernel = KernelFiles(image.kernel, image.initrd, cmdline)
-    place = replace(
-        machine.place,
+    return replace(
+        place,
         accel=proof.accel if proof else definition.accel,
-        firmware=firmware.prepare(definition.firmware, machine.folder),
+        firmware=firmware.files(definition.firmware, place.folder),
         kernel=kernel,
+        virtiofs=await virtiofsd.served(definition),
     )
+
+
+def _check_sockets(name: str, definition: Definition, place: Place) -> None:
     sockets = [place.monitor(0), *(place.console(name).socket for name in definition.consoles)]
     longest = max(len(os.fsencode(socket)) for socket in sockets)
     if longest > SOCKET_PATH_LIMIT:
         raise OperationError(
-            f"{machine.name} can't be started",
+            f"{name} can't be started",
             why=f"its socket's path would have {longest} bytes; {SOCKET_PATH_LIMIT} is the limit",
             hint="Set XDG_RUNTIME_DIR to a shorter folder, or use a shorter name.",
         )
-    return place
 
 
 def _clear(place: Place) -> None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from vmtui.backends.kvm.argv import Place
 from vmtui.backends.kvm.definition import Definition
-from vmtui.backends.kvm.disks import qcow2_capacity_bytes
+from vmtui.backends.kvm.disks import capacity_bytes
 from vmtui.backends.kvm.monitor import Monitor
 from vmtui.backends.kvm.process import Process, Record, boot_id, read_record
 from vmtui.backends.kvm.program import QEMU
 from vmtui.backends.kvm.store import Store
 from vmtui.errors import VmtuiError
 from vmtui.model import VM, Accel, Disk, DiskKind, Nic, SshAccess, State, VMId
+from vmtui.parts import DiskBus
 
 STOPPING_SHOWN_S = 180.0
 """A guest that has not reacted to a shutdown after this long is just running."""
@@ -31,6 +32,14 @@ _PROBLEMS = {
     "guest-panicked": "the guest's kernel panicked",
     "shutdown": "the guest has shut down, and waits for a reset",
     "watchdog": "paused by the guest's watchdog",
+}
+
+_PREFIXES = {
+    DiskBus.VIRTIO: "vd",
+    DiskBus.SCSI: "sd",
+    DiskBus.SATA: "sd",
+    DiskBus.IDE: "sd",
+    DiskBus.NVME: "nvme",
 }
 
 
@@ -77,6 +86,20 @@ class Machine:
     def active(self) -> bool:
         """Whether its QEMU runs."""
         return self.process is not None and self.process.alive
+
+    @property
+    def over(self) -> bool:
+        """Whether it is a throwaway VM that has been on, or whose machine was booted since."""
+        definition = self.definition
+        if definition is None or not definition.throwaway or self.active:
+            return False
+        return self.record is not None or definition.boot_id != boot_id()
+
+    @property
+    def host_ports(self) -> frozenset[int]:
+        """The ports of this machine that lead to it while it runs."""
+        nics = self.definition.nic if self.definition else ()
+        return frozenset(forward.host_port for nic in nics for forward in nic.forwards)
 
     # -- reading the disk --------------------------------------------------------------------
 
@@ -190,6 +213,8 @@ class Machine:
         definition = self.definition
         state = self.state
         problem = self.problem
+        ssh = definition.ssh_access if definition else SshAccess()
+        forwarded = state.active and bool(ssh.host)
         if state.active:
             problem = problem or _PROBLEMS.get(self.run_state, "")
         elif state is State.CRASHED:
@@ -205,14 +230,18 @@ class Machine:
             tpm=bool(definition and definition.tpm),
             started_at_s=self.record.started_at_s if self.record and state.active else None,
             disks=self._disks,
-            nics=tuple(Nic(nic.mac, nic.label, "virtio") for nic in definition.nic)
+            nics=tuple(Nic(nic.mac, nic.label, nic.model) for nic in definition.nic)
             if definition
             else (),
             image=(definition.image or definition.boot.value) if definition else None,
             description=definition.description if definition else "",
             consoles=definition.consoles if definition else ("serial0",),
             displays=definition.displays if definition else 0,
-            ssh=definition.ssh_access if definition else SshAccess(),
+            ssh=ssh,
+            addresses=(f"{ssh.host}:{ssh.port}",) if forwarded else (),
+            address_origin="forward" if forwarded else "",
+            tags=definition.tags if definition else (),
+            throwaway=bool(definition and definition.throwaway),
             problem=problem,
         )
 
@@ -220,21 +249,17 @@ class Machine:
         if self.definition is None:
             return ()
         disks = []
-        targets = {DiskKind.DISK: iter("abcdefghij"), DiskKind.CDROM: iter("abcdefghij")}
-        for disk in self.definition.disk:
+        for disk, target in zip(self.definition.disk, _targets(self.definition), strict=True):
             path = self.folder / disk.file
-            prefix = "vd" if disk.kind is DiskKind.DISK else "sr"
-            letter = next(targets[disk.kind], "?")
             disks.append(
                 Disk(
-                    target=prefix + (letter if prefix == "vd" else str(ord(letter) - ord("a"))),
+                    target=target,
                     kind=disk.kind,
                     source=str(path),
                     format=disk.format,
-                    capacity_bytes=qcow2_capacity_bytes(path)
-                    if disk.format == "qcow2"
-                    else _file_bytes(path),
+                    capacity_bytes=capacity_bytes(path, disk.format),
                     read_only=disk.read_only,
+                    backing=disk.base[0].file if disk.base else None,
                 )
             )
         return tuple(disks)
@@ -247,11 +272,18 @@ class Machine:
         self.forget_process()
 
 
-def _file_bytes(path: Path) -> int | None:
-    try:
-        return os.stat(path).st_size  # noqa: PTH116
-    except OSError:
-        return None
+def _targets(definition: Definition) -> Iterator[str]:
+    """What Linux in the guest calls the drives, as far as that can be told from here."""
+    used: Counter[str] = Counter()
+    for disk in definition.disk:
+        prefix = "sr" if disk.kind is DiskKind.CDROM else _PREFIXES[disk.bus]
+        number = used[prefix]
+        used[prefix] += 1
+        if prefix == "nvme":
+            yield f"nvme{number}n1"
+        else:
+            letter = chr(ord("a") + number) if number < 26 else "?"
+            yield prefix + (str(number) if prefix == "sr" else letter)
 
 
 async def gone(machine: Machine, timeout_s: float) -> bool:

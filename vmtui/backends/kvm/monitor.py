@@ -14,8 +14,8 @@ from qemu.qmp import ExecuteError, QMPClient, QMPError, Runstate
 from qemu.qmp.events import EventListener
 
 from vmtui.backends.kvm.argv import MONITORS, Place
-from vmtui.backends.kvm.locks import try_lock, wait_lock
 from vmtui.errors import BusyError, OperationError, UnreachableError
+from vmtui.locks import try_lock, wait_lock
 
 ANSWER_TIMEOUT_S = 5.0
 SHARED = MONITORS - 1

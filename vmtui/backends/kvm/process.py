@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import msgspec
 
-from vmtui.backends.kvm.files import write_whole
 from vmtui.backends.kvm.procfs import stat_fields
 from vmtui.errors import MissingError, OperationError
+from vmtui.files import write_whole
 
 KILL_TIMEOUT_S = 10.0
+_ASIDE = 512
+"""Above the numbers under which started processes get descriptors."""
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -58,23 +62,32 @@ class Process:
         asyncio.get_running_loop().add_reader(descriptor, self._on_exit)
 
     @classmethod
-    def start(cls, argv: list[str], *, log: Path) -> Process:
-        """Run `argv` detached, output appended to `log`. Raises MissingError, OperationError."""
+    def start(
+        cls, argv: list[str], *, log: Path, descriptors: Mapping[int, int] | None = None
+    ) -> Process:
+        """Run `argv` detached, output appended to `log`. Raises MissingError, OperationError.
+
+        It gets `descriptors`, each under the number that is its key.
+        """
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         try:
-            pid = os.posix_spawnp(
-                argv[0],
-                argv,
-                os.environ,
-                file_actions=[
-                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
-                    (os.POSIX_SPAWN_DUP2, 1, 2),
-                ],
-                setsid=True,
-                setsigmask=[],
-                setsigdef=[signal.SIGPIPE, signal.SIGINT],
-            )
+            with ExitStack() as aside:
+                # First out of the way: one's own number may be what another is to get.
+                copies = {n: _moved(own, aside) for n, own in (descriptors or {}).items()}
+                pid = os.posix_spawnp(
+                    argv[0],
+                    argv,
+                    os.environ,
+                    file_actions=[
+                        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                        (os.POSIX_SPAWN_OPEN, 1, str(log), flags, 0o600),
+                        (os.POSIX_SPAWN_DUP2, 1, 2),
+                        *((os.POSIX_SPAWN_DUP2, copy, n) for n, copy in copies.items()),
+                    ],
+                    setsid=True,
+                    setsigmask=[],
+                    setsigdef=[signal.SIGPIPE, signal.SIGINT],
+                )
         except FileNotFoundError as error:
             raise MissingError(f"{argv[0]} is not installed") from error
         except OSError as error:
@@ -156,6 +169,12 @@ class Process:
             asyncio.get_running_loop().remove_reader(self._descriptor)
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def _moved(descriptor: int, held: ExitStack) -> int:
+    copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ASIDE)
+    held.callback(os.close, copy)
+    return copy
 
 
 def command_line(pid: int) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -98,3 +99,12 @@ def interfaces(pid: int) -> dict[str, list[int]]:
         return {}
     parted = (line.partition(":") for line in lines)
     return {name.strip(): [int(n) for n in rest.split()] for name, _, rest in parted}
+
+
+def tap(pid: int, descriptor: str) -> str:
+    """The name of the tap that a process has open under that number; "" for none."""
+    with suppress(OSError):
+        text = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text("utf-8", "replace")
+        found = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
+        return found.get("iff", "")
+    return ""

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from vmtui.backends.kvm.files import write_whole
 from vmtui.command import run
 from vmtui.errors import VmtuiError
+from vmtui.files import write_whole
 
 QEMU = "qemu-system-x86_64"
 VERSION_TIMEOUT_S = 10.0

@@ -6,9 +6,10 @@ import asyncio
 import os
 import shutil
 import stat
+import tempfile
 import tomllib
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import msgspec
@@ -16,12 +17,14 @@ import platformdirs
 import tomli_w
 
 from vmtui.backends.kvm.definition import Definition, convert
-from vmtui.backends.kvm.files import not_writable, write_whole
-from vmtui.backends.kvm.locks import wait_lock
 from vmtui.errors import BusyError, InputError, OperationError
+from vmtui.files import not_writable, write_whole
+from vmtui.locks import try_lock, wait_lock
 
 LOCK_TIMEOUT_S = 10.0
 _HIDDEN = "."
+_MAKING = ".making"
+"""Locked by who makes or removes the folder that it is in."""
 
 
 def default_runtime_root() -> Path:
@@ -119,19 +122,34 @@ class Store:
 
         Raises InputError if the name was taken meanwhile, in any case of letters.
         """
-        stage = self.root / f".new-{name}-{os.getpid()}"
-        try:
-            stage.mkdir(mode=0o700)
-        except OSError as error:
-            raise not_writable(self.root, error) from error
+        stage, lock = self._stage(name)
         try:
             yield stage
             async with self._locked(self.root / ".lock", "the store"):
                 self._refuse_taken(name)
                 stage.rename(self.folder(name))
+            (self.folder(name) / _MAKING).unlink(missing_ok=True)
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, stage, ignore_errors=True)
             raise
+        finally:
+            os.close(lock)
+
+    def _stage(self, name: str) -> tuple[Path, int]:
+        """A hidden folder, and the lock in it by which `sweep` knows that somebody works there."""
+        while True:
+            try:
+                stage = Path(tempfile.mkdtemp(prefix=f".new-{name}-", dir=self.root))
+            except OSError as error:
+                raise not_writable(self.root, error) from error
+            try:
+                lock = try_lock(stage / _MAKING)
+            except OperationError:
+                if stage.exists():
+                    raise
+                continue  # swept before it was locked
+            if lock is not None:
+                return stage, lock
 
     def _refuse_taken(self, name: str) -> None:
         for other in self.names():
@@ -140,8 +158,9 @@ class Store:
 
     async def remove(self, name: str) -> None:
         """Delete the VM's folder and its runtime folder with all that is in them."""
-        grave = self.root / f".old-{name}-{os.getpid()}"
         try:
+            # An empty folder is replaced by what is renamed to it.
+            grave = Path(tempfile.mkdtemp(prefix=f".old-{name}-", dir=self.root))
             self.folder(name).rename(grave)
         except OSError as error:
             raise not_writable(self.root, error) from error
@@ -153,10 +172,8 @@ class Store:
         """Remove what a killed process left half-made or half-deleted."""
         with self._opened_root() as entries:
             for entry in entries:
-                kind, _, rest = entry.name.partition("-")
-                pid = rest.rpartition("-")[2]
-                if kind in (".new", ".old") and pid.isdecimal() and not _alive(int(pid)):
-                    shutil.rmtree(entry.path, ignore_errors=True)
+                if entry.name.startswith((".new-", ".old-")):
+                    _sweep(Path(entry.path))
 
     @contextmanager
     def _opened_root(self) -> Iterator[list[os.DirEntry[str]]]:
@@ -167,23 +184,25 @@ class Store:
             yield []
 
     @asynccontextmanager
-    async def locked(self, name: str) -> AsyncIterator[None]:
+    async def locked(self, name: str, timeout_s: float | None = None) -> AsyncIterator[None]:
         """Hold the VM against changes by other vmtui processes. Raises BusyError after a while."""
         runtime = self.runtime(name)
         try:
             runtime.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
             raise not_writable(self.runtime_root, error) from error
-        async with self._locked(self._lock_path(name), name):
+        async with self._locked(self._lock_path(name), name, timeout_s):
             yield
 
     def _lock_path(self, name: str) -> Path:
         return self.runtime_root / f".{name}.lock"
 
     @asynccontextmanager
-    async def _locked(self, path: Path, what: str) -> AsyncIterator[None]:
+    async def _locked(
+        self, path: Path, what: str, timeout_s: float | None = None
+    ) -> AsyncIterator[None]:
         try:
-            lock = await wait_lock(path, LOCK_TIMEOUT_S)
+            lock = await wait_lock(path, LOCK_TIMEOUT_S if timeout_s is None else timeout_s)
         except TimeoutError as error:
             raise BusyError(
                 f"{what} is being changed by another vmtui", hint="Try again when that is done."
@@ -194,10 +213,14 @@ class Store:
             os.close(lock)
 
 
-def _alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+def _sweep(folder: Path) -> None:
+    with suppress(OperationError):
+        lock = try_lock(folder / _MAKING)
+        if lock is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(lock)
 
 
 def _toml(definition: Definition) -> bytes:
     content = msgspec.to_builtins(definition)
-    return tomli_w.dumps(content).encode()
+    return tomli_w.dumps({key: value for key, value in content.items() if value != {}}).encode()

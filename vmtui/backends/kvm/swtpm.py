@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 from vmtui.backends.kvm.argv import Place
 from vmtui.backends.kvm.process import Process
 from vmtui.command import missing, run
-from vmtui.errors import MissingError, OperationError
+from vmtui.errors import MissingError, OperationError, VmtuiError
 
 STATE = "tpm"
 SETUP_TIMEOUT_S = 60.0
@@ -19,11 +20,20 @@ async def set_up(folder: Path) -> None:
     """Make the TPM's state in a new VM's folder: keys and banks. Raises MissingError."""
     state = folder / STATE
     state.mkdir(mode=0o700)
-    await run(
-        *("swtpm_setup", "--tpm2", "--tpmstate", str(state)),
-        *("--createek", "--pcr-banks", "sha256", "--not-overwrite"),
-        timeout_s=SETUP_TIMEOUT_S,
+    making = asyncio.ensure_future(
+        run(
+            *("swtpm_setup", "--tpm2", "--tpmstate", str(state)),
+            *("--createek", "--pcr-banks", "sha256", "--not-overwrite"),
+            timeout_s=SETUP_TIMEOUT_S,
+        )
     )
+    try:
+        await asyncio.shield(making)
+    except asyncio.CancelledError:
+        # It takes a second at most. Killed, it would leave a swtpm and a file in /tmp.
+        with suppress(VmtuiError):
+            await making
+        raise
 
 
 async def start(name: str, place: Place) -> Process:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.monitor import Monitor
@@ -23,16 +23,16 @@ _OF_INTEREST = {
 
 
 class Watch:
-    """Tells every change of `machines` to `tell`; `rescan` adds and drops machines."""
+    """Tells every change of `machines` to `tell`; `look` adds and drops machines."""
 
     def __init__(
         self,
         machines: dict[str, Machine],
-        rescan: Callable[[], list[Event]],
+        look: Callable[[], Awaitable[list[Event]]],
         tell: Callable[[Event], None],
     ) -> None:
         self._machines = machines
-        self._rescan = rescan
+        self._look = look
         self._tell = tell
         self._listeners: dict[str, asyncio.Task[None]] = {}
 
@@ -40,7 +40,7 @@ class Watch:
         """Watch until cancelled."""
         try:
             while True:
-                for event in self._rescan():
+                for event in await self._look():
                     self._tell(event)
                 for name in self._listeners.keys() - self._machines.keys():
                     self._listeners.pop(name).cancel()

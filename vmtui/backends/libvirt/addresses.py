@@ -1,8 +1,9 @@
-"""Addresses that are on no lease: asked of guests' agents and of the host, slowly and apart."""
+"""Addresses beside leases: asked of guests' agents and of the host, slowly and apart."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -26,10 +27,26 @@ ANSWER_TIMEOUT_S = 6.0
 _BRIDGED = ("bridge", "direct", "network", "ethernet")
 
 
+_ORIGINS = {
+    libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT: "agent",
+    libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP: "ARP",
+}
+
+
 @dataclass(frozen=True, slots=True)
-class _Known:
-    at_s: float
+class Known:
+    """What was found, and who told it: `agent`, `ARP`, or nobody yet."""
+
     addresses: tuple[str, ...] = ()
+    origin: str = ""
+
+    @property
+    def from_guest(self) -> bool:
+        """Whether it is the guest's own word."""
+        return self.origin == "agent"
+
+
+NOTHING = Known()
 
 
 class Addresses:
@@ -40,28 +57,31 @@ class Addresses:
     ) -> None:
         self._connections = Changes(connect)
         self._changed = changed
-        self._known: dict[VMId, _Known] = {}
+        self._known: dict[VMId, tuple[float, Known]] = {}  # with when it was asked
         self._asking: dict[VMId, asyncio.Task[None]] = {}
         self._turn = asyncio.Semaphore(1)
 
-    def of(self, definition: Definition) -> tuple[str, ...]:
-        """At once what is known; if that is old, it is asked for in the background."""
+    def of(self, definition: Definition, *, leased: bool) -> Known:
+        """At once what is known; if that is old, it is asked for in the background.
+
+        `leased`: there is a lease, so only the guest itself knows better.
+        """
         vm = definition.vm.id
-        sources = _sources(definition)
-        known = self._known.get(vm)
-        fresh = known is not None and time.monotonic() - known.at_s < PACE_S
+        sources = _sources(definition, leased=leased)
+        at_s, known = self._known.get(vm, (-math.inf, NOTHING))
+        fresh = time.monotonic() - at_s < PACE_S
         if sources and not fresh and vm not in self._asking:
             task = asyncio.create_task(self._ask(vm, sources), name=f"addresses of {vm}")
             self._asking[vm] = task
             task.add_done_callback(lambda _: self._asking.pop(vm, None))
-        return known.addresses if known else ()
+        return known
 
     def forget(self, vm: VMId) -> None:
         """It is off: what comes next may have others."""
         self._known.pop(vm, None)
 
     async def _ask(self, vm: VMId, sources: tuple[int, ...]) -> None:
-        before = self._known.get(vm, _Known(0.0)).addresses
+        _, before = self._known.get(vm, (0.0, NOTHING))
         found = before
         try:
             async with self._turn:
@@ -72,7 +92,7 @@ class Addresses:
                 )
         except VmtuiError:
             pass  # it is asked again; what was known may still be true
-        self._known[vm] = _Known(time.monotonic(), found)
+        self._known[vm] = time.monotonic(), found
         if found != before:
             self._changed(vm)
 
@@ -85,24 +105,25 @@ class Addresses:
         await self._connections.close()
 
 
-def _sources(definition: Definition) -> tuple[int, ...]:
+def _sources(definition: Definition, *, leased: bool) -> tuple[int, ...]:
     """Who may know: the agent in the guest, and the host's own table of neighbours."""
     found = []
     if definition.agent_connected:
         found.append(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT)
-    if any(nic.network.split(" ")[0] in _BRIDGED for nic in definition.vm.nics):
+    bridged = any(nic.network.split(" ")[0] in _BRIDGED for nic in definition.vm.nics)
+    if bridged and not leased:
         found.append(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP)
     return tuple(found)
 
 
-def _read(connection: libvirt.virConnect, vm: VMId, sources: tuple[int, ...]) -> tuple[str, ...]:
+def _read(connection: libvirt.virConnect, vm: VMId, sources: tuple[int, ...]) -> Known:
     ask: Any = lookup(connection, vm).interfaceAddresses
     nothing: dict[str, Any] = {}
     for source in sources:
         answer = attempt(partial(ask, source), nothing)
         if addresses := of_interfaces(answer or nothing):
-            return addresses
-    return ()
+            return Known(addresses, _ORIGINS[source])
+    return NOTHING
 
 
 def of_interfaces(interfaces: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

@@ -30,6 +30,10 @@ class Changes:
         self._closed = False
         self._closing: set[asyncio.Task[None]] = set()
 
+    def busy(self, vm: VMId) -> bool:
+        """Whether something is done to that VM."""
+        return vm in self._under_way
+
     def check(self, vm: VMId, what: str, name: str) -> None:
         """Raise BusyError while something else is done to that VM."""
         if vm in self._under_way:
@@ -39,22 +43,23 @@ class Changes:
 
     def start(self, vm: VMId, what: str, work: Work[T], *, urgent: bool = False) -> asyncio.Task[T]:
         """Do it, whether or not somebody goes on waiting for it. `urgent`: at once."""
-        task = asyncio.create_task(self._run(vm, what, work, urgent=urgent), name=f"{what} {vm}")
-        task.add_done_callback(_seen)
+        self._under_way.setdefault(vm, []).append(what)
+        task = asyncio.create_task(self._run(work, urgent=urgent), name=f"{what} {vm}")
+        task.add_done_callback(lambda done: self._ended(vm, what, done))
         return task
 
-    async def _run(self, vm: VMId, what: str, work: Work[T], *, urgent: bool) -> T:
-        under_way = self._under_way.setdefault(vm, [])
-        under_way.append(what)
-        try:
-            if urgent:
-                return await self.over_own(work)
-            async with self._slots:
-                return await self.over_own(work)
-        finally:
-            under_way.remove(what)
-            if not under_way:
-                self._under_way.pop(vm, None)
+    async def _run(self, work: Work[T], *, urgent: bool) -> T:
+        if urgent:
+            return await self.over_own(work)
+        async with self._slots:
+            return await self.over_own(work)
+
+    def _ended(self, vm: VMId, what: str, task: asyncio.Task[T]) -> None:
+        self._under_way[vm].remove(what)
+        if not self._under_way[vm]:
+            del self._under_way[vm]
+        if not task.cancelled():
+            task.exception()  # whoever waited may have gone: then nobody asks how it ended
 
     async def over_own(self, work: Work[T]) -> T:
         """Do it over a connection that nothing else uses meanwhile."""
@@ -79,9 +84,3 @@ class Changes:
         bridges = [*self._idle, *self._used]
         self._idle.clear()
         await asyncio.gather(*(bridge.close() for bridge in bridges), *self._closing)
-
-
-def _seen(task: asyncio.Task[T]) -> None:
-    # Whoever waited may have gone: then nobody asks how it ended.
-    if not task.cancelled():
-        task.exception()

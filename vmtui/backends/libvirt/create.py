@@ -1,238 +1,167 @@
-"""Making a domain: storage first, then its definition; all of it or nothing."""
+"""A new domain: what the spec asks for, fitted to what the host offers."""
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import json
-import tempfile
-import uuid
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
-from typing import Any
+from uuid import uuid4
+from xml.etree import ElementTree as ET
 
 import libvirt
 
 from vmtui.backends.base import Progress, ProgressSink
+from vmtui.backends.libvirt import offers
 from vmtui.backends.libvirt.bridge import Bridge
-from vmtui.backends.libvirt.domain_facts import parse
-from vmtui.backends.libvirt.domain_xml import Kernel, Medium, Parts, domain_xml, machine_of
+from vmtui.backends.libvirt.devices_xml import Card, Drive, Share
+from vmtui.backends.libvirt.domain_xml import Parts, domain_element, text_of
+from vmtui.backends.libvirt.layout import Layout, lay_out
+from vmtui.backends.libvirt.making import make
+from vmtui.backends.libvirt.offers import Host
 from vmtui.backends.libvirt.places import Places
-from vmtui.backends.libvirt.storage import medium_name, readable_in_place
-from vmtui.backends.libvirt.volumes import Volumes, whole
-from vmtui.command import run
-from vmtui.errors import InputError, MissingError, VmtuiError
-from vmtui.images import micro
-from vmtui.model import Accel, Firmware, VMId
-from vmtui.spec import Boot, BootKind, VMSpec, name_problem
+from vmtui.backends.libvirt.storage import free_bytes, planned_folder, pool
+from vmtui.backends.libvirt.volumes import Volumes
+from vmtui.errors import InputError
+from vmtui.images.library import Library
+from vmtui.model import Accel, VMId
+from vmtui.spec import BootKind, Limits, VMSpec
 
 PROBING_TIMEOUT_S = 180.0
 """libvirt may have to probe QEMU first. Where /dev/kvm opens but does not work it does so anew for
 every look at QEMU, some seconds each: a definition was seen to take 89 s."""
-DEFINE_TIMEOUT_S = 3600.0
-"""To give up on a definition would leave a VM that appears later; keepalive tells a dead peer."""
-CONVERT_TIMEOUT_S = 6 * 3600.0
+
+DEFAULT_ORDER = ("disk", "cdrom")
+"""An empty disk does not boot, so the installer does; once there is a system, that boots."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the host has for this VM."""
+
+    host: Host
+    folder: Path
+    cards: tuple[Card, ...]
+    shares: tuple[Share, ...]
+    console_log: str | None
 
 
 async def create(
-    bridge: Bridge, places: Places, spec: VMSpec, accel: Accel, progress: ProgressSink
+    bridge: Bridge,
+    places: Places,
+    spec: VMSpec,
+    accel: Accel,
+    progress: ProgressSink,
+    *,
+    library: Library,
 ) -> VMId:
-    """Define the domain, off. Cancelled or failed, nothing of it is left."""
-    facts = await bridge.call(
-        f"create {spec.name}", _survey, spec, accel, timeout_s=PROBING_TIMEOUT_S
-    )
-    can_log = await bridge.call("look for the logs", lambda _: places.can_log())
-    volumes = Volumes(bridge, places)
-    vm = str(uuid.uuid4())
-    try:
-        media = await _media(volumes, places, spec, progress)
-        parts = Parts(
-            uuid=vm,
-            accel=accel,
-            arch=facts.arch,
-            test_driver=facts.test_driver,
-            disk=media.disk,
-            cdrom=media.cdrom,
-            kernel=media.kernel,
-            network=facts.network,
-            console_log=places.console_log(spec.name) if can_log else None,
-            screen=spec.boot.kind is not BootKind.MICRO,
-        )
-        progress(Progress("defining"))
-        await whole(
-            bridge.call(
-                f"create {spec.name}",
-                _define,
-                domain_xml(spec, parts),
-                facts.test_driver,
-                timeout_s=DEFINE_TIMEOUT_S,
-            )
-        )
-    except BaseException:
-        await whole(_take_back(bridge, volumes, vm))
-        raise
-    return VMId(vm)
+    """Define the domain, off. Cancelled, failed or killed, nothing of it is left."""
+    # Nobody removes the image before the new disk is seen to lean on it.
+    async with library.held(spec.boot.image) if spec.boot.image else nullcontext():
+        progress(Progress("looking at the host"))
+        found = await _look(bridge, places, spec, accel, dry=False)
+        volumes = Volumes(bridge, places)
+        domain, layout = await _designed(spec, accel, places, library, found)
 
+        async def fill() -> None:
+            await layout.fill(volumes, progress)
+            progress(Progress("defining"))
 
-async def _take_back(bridge: Bridge, volumes: Volumes, vm: str) -> None:
-    with suppress(VmtuiError):  # that of the failure itself is told, not that of the cleaning
-        await bridge.call("clean up", _undefine, vm)
-    with suppress(VmtuiError):
-        await volumes.take_back()
-
-
-def _undefine(connection: libvirt.virConnect, vm: str) -> None:
-    with suppress(libvirt.libvirtError):
-        domain = connection.lookupByUUIDString(vm)
         try:
-            domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
-        except libvirt.libvirtError:  # a driver that knows no firmware knows no such flag
-            domain.undefine()
+            return await make(
+                bridge,
+                volumes,
+                domain,
+                own=layout.own,
+                fill=fill,
+                test_driver=found.host.test_driver,
+                autostart=spec.autostart,
+            )
+        except InputError as error:
+            if "passt" in error.why:
+                # There are builds that know passt and refuse it all the same.
+                raise offers.no_forwards(error.why) from error
+            raise
 
 
-def _define(connection: libvirt.virConnect, xml: str, test_driver: bool) -> None:
-    flags = 0 if test_driver else libvirt.VIR_DOMAIN_DEFINE_VALIDATE
-    connection.defineXMLFlags(xml, flags)
-
-
-class _Facts:
-    """What the host offers."""
-
-    def __init__(self, arch: str, test_driver: bool, network: str | None) -> None:
-        self.arch = arch
-        self.test_driver = test_driver
-        self.network = network
-
-
-def _survey(connection: libvirt.virConnect, spec: VMSpec, accel: Accel) -> _Facts:
-    """Look at the host, and refuse what can't work on it before anything is made."""
-    taken = [str(domain.name()) for domain in connection.listAllDomains()]
-    problem = name_problem(spec.name, taken)
-    if problem:
-        raise InputError(f"{spec.name or 'the VM'} can't be made", why=problem)
-    network = _network(connection)
-    if str(connection.getType()).upper() == "TEST":
-        return _Facts("i686", True, network)
-    info: Any = connection.getInfo()
-    arch = str(info[0])
-    _check_offer(connection, spec, arch, accel)
-    return _Facts(arch, False, network)
-
-
-def _check_offer(connection: libvirt.virConnect, spec: VMSpec, arch: str, accel: Accel) -> None:
-    kind = "kvm" if accel is Accel.KVM else "qemu"
-    root = parse(str(connection.getDomainCapabilities(None, arch, machine_of(arch), kind)))
-    if root is None:
-        return
-
-    def offers(path: str, name: str, value: str) -> bool:
-        return any(v.text == value for v in root.iterfind(f"{path}/enum[@name='{name}']/value"))
-
-    if spec.firmware is not Firmware.BIOS and not offers("os", "firmware", "efi"):
-        raise MissingError(
-            "the host has no UEFI firmware", hint="Install ovmf (Debian) or edk2-ovmf there."
-        )
-    if spec.firmware is Firmware.SECURE_BOOT and not offers("os/loader", "secure", "yes"):
-        raise MissingError(
-            "the host has no firmware with Secure Boot",
-            hint="Install ovmf (Debian) or edk2-ovmf there.",
-        )
-    if spec.tpm and not offers("devices/tpm", "backendModel", "emulator"):
-        raise MissingError("the host can't emulate a TPM", hint="Install swtpm there.")
-
-
-def _network(connection: libvirt.virConnect) -> str | None:
-    """libvirt's own network, if it is there and runs or can be started."""
-    try:
-        network = connection.networkLookupByName("default")
-        if not network.isActive():
-            network.create()
-    except libvirt.libvirtError:
-        return None
-    return "default"
-
-
-class _Media:
-    def __init__(self) -> None:
-        self.disk: Medium | None = None
-        self.cdrom: Medium | None = None
-        self.kernel: Kernel | None = None
-
-
-async def _media(volumes: Volumes, places: Places, spec: VMSpec, progress: ProgressSink) -> _Media:
-    media, boot = _Media(), spec.boot
-    disk_name = f"{spec.name}.qcow2"
-    if boot.kind is BootKind.DISK:
-        media.disk = Medium(await _copy(volumes, boot, disk_name, spec, progress), "qcow2")
-    elif spec.disk_bytes is not None:
-        progress(Progress("making the disk"))
-        media.disk = Medium(await volumes.blank(disk_name, spec.disk_bytes), "qcow2")
-    if boot.kind is BootKind.MICRO:
-        media.kernel = await _kernel(volumes, spec.name, progress)
-    elif boot.kind is BootKind.ISO:
-        media.cdrom = Medium(await _iso(volumes, places, boot, progress), "raw")
-    return media
-
-
-async def _kernel(volumes: Volumes, name: str, progress: ProgressSink) -> Kernel:
-    image = await micro.ensure(lambda line: progress(Progress(line)))
-    kernel, initrd = [
-        await volumes.shared(
-            f"vmtui-micro-{image.kernel_version}-{await asyncio.to_thread(_digest, path)}.{kind}",
-            path,
-            progress,
-            "the micro image",
-        )
-        for kind, path in (("kernel", image.kernel), ("initrd", image.initrd))
-    ]
-    return Kernel(kernel, initrd, f"{image.cmdline} vmtui.hostname={name}")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:8]
-
-
-async def _iso(volumes: Volumes, places: Places, boot: Boot, progress: ProgressSink) -> str:
-    path = _path(boot)
-    if await asyncio.to_thread(readable_in_place, path, places):
-        return str(path)
-    return await volumes.shared(
-        await asyncio.to_thread(medium_name, path), path, progress, path.name
-    )
-
-
-def _path(boot: Boot) -> Path:
-    if boot.path is None:
-        raise InputError("the image has no file")
-    return boot.path
-
-
-async def _copy(
-    volumes: Volumes, boot: Boot, name: str, spec: VMSpec, progress: ProgressSink
+async def preview(
+    bridge: Bridge, places: Places, spec: VMSpec, accel: Accel, *, library: Library
 ) -> str:
-    path = _path(boot)
-    with tempfile.TemporaryDirectory(prefix="vmtui-", dir=_scratch()) as folder:
-        if boot.format == "qcow2":
-            upload = path
-        else:
-            upload = Path(folder) / name
-            await _convert(boot, path, upload, progress)
-        made = await volumes.upload(name, upload, progress, path.name)
-    if spec.disk_bytes is not None:
-        await volumes.grow(name, spec.disk_bytes)
-    return made
+    """The definition that `create` would give to libvirt; only its ids are not yet those."""
+    found = await _look(bridge, places, spec, accel, dry=True)
+    domain, _ = await _designed(spec, accel, places, library, found)
+    return text_of(domain)
 
 
-def _scratch() -> str | None:
-    # /tmp is often memory; an image belongs on a disk.
-    return "/var/tmp" if Path("/var/tmp").is_dir() else None  # noqa: S108 (a private folder in it)
+async def limits(bridge: Bridge, places: Places, accel: Accel) -> Limits:
+    """What a new VM has to fit into."""
+
+    def look(connection: libvirt.virConnect) -> Limits:
+        host = offers.look(connection, places, accel)
+        return Limits(free_bytes=free_bytes(connection), missing=offers.missing(host))
+
+    return await bridge.call("look at the host", look, timeout_s=PROBING_TIMEOUT_S)
 
 
-async def _convert(boot: Boot, path: Path, target: Path, progress: ProgressSink) -> None:
-    progress(Progress("converting the image"))
-    source = {"driver": boot.format, "file": {"driver": "file", "filename": str(path)}}
-    await run(
-        *("qemu-img", "convert", "-O", "qcow2", f"json:{json.dumps(source)}", str(target)),
-        timeout_s=CONVERT_TIMEOUT_S,
+async def _look(bridge: Bridge, places: Places, spec: VMSpec, accel: Accel, *, dry: bool) -> _Found:
+    def look(connection: libvirt.virConnect) -> _Found:
+        if not dry:
+            offers.check_name(connection, spec.name)
+            pool(connection, places)
+        host = offers.look(connection, places, accel)
+        offers.check(host, spec)
+        logged = not host.test_driver and (dry or places.can_log())
+        return _Found(
+            host,
+            planned_folder(connection, places),
+            offers.cards(connection, host, spec, start=not dry),
+            offers.shares(host, spec),
+            places.console_log(spec.name) if logged else None,
+        )
+
+    return await bridge.call(f"create {spec.name}", look, timeout_s=PROBING_TIMEOUT_S)
+
+
+async def _designed(
+    spec: VMSpec, accel: Accel, places: Places, library: Library, found: _Found
+) -> tuple[ET.Element, Layout]:
+    vm = str(uuid4())
+    layout = await lay_out(spec, vm, places, library, found.folder)
+    drives, cards = layout.drives, found.cards
+    if layout.kernel is None:
+        drives, cards = in_order(spec.boot_order or DEFAULT_ORDER, drives, cards, layout.seed)
+    micro = spec.boot.kind is BootKind.MICRO
+    parts = Parts(
+        uuid=vm,
+        accel=accel,
+        arch=found.host.arch,
+        test_driver=found.host.test_driver,
+        drives=tuple(drives),
+        cards=cards,
+        shares=found.shares,
+        kernel=layout.kernel,
+        console_log=found.console_log,
+        screen=spec.graphics if spec.graphics is not None else not micro,
+        seed=layout.seed,
     )
+    return domain_element(spec, parts), layout
+
+
+def in_order(
+    order: Sequence[str], drives: Sequence[Drive], cards: Sequence[Card], seed: str
+) -> tuple[list[Drive], tuple[Card, ...]]:
+    """The same with the numbers in which the firmware tries them; a seed boots nothing."""
+    numbers = count(1)
+    for kind in order:
+        if kind == "network":
+            cards = [replace(card, boot_order=next(numbers)) for card in cards]
+            continue
+        wanted = kind == "cdrom"
+        drives = [
+            replace(drive, boot_order=next(numbers))
+            if drive.cdrom is wanted and drive.medium.path != seed
+            else drive
+            for drive in drives
+        ]
+    return list(drives), tuple(cards)

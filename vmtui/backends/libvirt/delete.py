@@ -1,210 +1,45 @@
-"""Deleting a domain: all that goes and all that stays is named first, and nothing else goes."""
+"""Deleting a domain: what was agreed on goes, and nothing else."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import libvirt
 
-from vmtui.backends.base import DeletePlan, Doomed, Kept
-from vmtui.backends.libvirt import domain_facts
-from vmtui.backends.libvirt.domain_facts import Definition
-from vmtui.backends.libvirt.listing import attempt, attempt_all, lookup, state_of, vm_id
+from vmtui.backends.base import DeletePlan
+from vmtui.backends.libvirt.belongings import (
+    CHECKPOINT,
+    CONSOLE_LOG,
+    DISK,
+    NVRAM,
+    SAVED,
+    SEED,
+    SNAPSHOT,
+    TPM,
+    definition_of,
+    others_of,
+    plan,
+    volume_at,
+)
+from vmtui.backends.libvirt.listing import attempt, lookup, state_of
+from vmtui.backends.libvirt.making import is_under_way
 from vmtui.backends.libvirt.places import Places
+from vmtui.backends.libvirt.storage import length_bytes
 from vmtui.backends.libvirt.translate import reason
-from vmtui.errors import OperationError, StateError
-from vmtui.model import Disk, DiskKind, Firmware, VMId
-
-DISK = "disk"
-CONSOLE_LOG = "console log"
-NVRAM = "UEFI variables"
-TPM = "TPM state"
-SAVED = "saved memory"
-SNAPSHOT = "snapshot"
-CHECKPOINT = "checkpoint"
+from vmtui.errors import BusyError, OperationError, StateError
 
 
-@dataclass(frozen=True, slots=True)
-class _Others:
-    """Which files other domains use, and how."""
-
-    users: dict[str, str]  # path: the name of a domain
-    overlays: dict[str, str]  # path: what lies on top of it
-
-
-def plan(connection: libvirt.virConnect, places: Places, vm: VMId) -> DeletePlan:
-    """What deleting it means now."""
-    domain = lookup(connection, vm)
-    live = _definition(domain, 0)
-    stored = _definition(domain, libvirt.VIR_DOMAIN_XML_INACTIVE)
-    doomed, kept = _disks(connection, places, vm, live, stored)
-    doomed += _attachments(domain, live)
-    log = _console_log(places, live)
-    if log is not None:
-        doomed.append(log)
-    return DeletePlan(
-        vm, str(domain.name()), tuple(doomed), tuple(kept), force_off=state_of(domain).active
-    )
-
-
-def _definition(domain: libvirt.virDomain, flags: int) -> Definition:
-    xml = attempt(lambda: str(domain.XMLDesc(flags)), "")
-    return domain_facts.read(vm_id(domain), str(domain.name()), xml)
-
-
-def _disks(
+def delete(
     connection: libvirt.virConnect,
     places: Places,
-    vm: VMId,
-    live: Definition,
-    stored: Definition,
-) -> tuple[list[Doomed], list[Kept]]:
-    others = _others(connection, vm)
-    doomed: list[Doomed] = []
-    kept: list[Kept] = []
-    drives = {d.source: d for d in (*stored.vm.disks, *live.vm.disks) if d.source}
-    for source, disk in drives.items():
-        why = _why_kept(connection, places, disk, source, others)
-        if why:
-            kept.append(Kept(source, why))
-        else:
-            doomed.append(Doomed(DISK, source, _allocated_bytes(connection, source)))
-    below = dict.fromkeys((*live.backing, *stored.backing, *_backing(connection, drives)))
-    kept += [Kept(path, "a backing file") for path in below if path not in drives]
-    named = {item.name for item in doomed}
-    # What another disk of the same VM leans on goes with it only if both are disks of its own.
-    kept = [item for item in kept if item.name not in named]
-    return doomed, kept
+    agreed: DeletePlan,
+    *,
+    files_first: bool = False,
+) -> None:
+    """Delete what `agreed` names. Raises StateError if that is no longer what there is.
 
-
-def _why_kept(
-    connection: libvirt.virConnect, places: Places, disk: Disk, source: str, others: _Others
-) -> str:
-    volume = _volume(connection, source)
-    reasons = (
-        (disk.kind is DiskKind.CDROM, "a medium"),
-        (disk.read_only, "read-only"),
-        (disk.shared, "shared with other VMs"),
-        (source in others.users, f"also used by {others.users.get(source)}"),
-        (source in others.overlays, f"the backing file of {others.overlays.get(source)}"),
-        (
-            volume is None and not _may_unlink(places, source),
-            "not in a storage pool; delete it by hand",
-        ),
-        (volume is not None and not _is_file(volume), "not a file"),
-    )
-    return next((why for holds, why in reasons if holds), "")
-
-
-def _volume(connection: libvirt.virConnect, path: str) -> libvirt.virStorageVol | None:
-    if not path.startswith("/"):
-        pool_name, _, name = path.partition("/")
-        return attempt(
-            lambda: connection.storagePoolLookupByName(pool_name).storageVolLookupByName(name), None
-        )
-    return attempt(lambda: connection.storageVolLookupByPath(path), None)
-
-
-def _is_file(volume: libvirt.virStorageVol) -> bool:
-    info: Any = attempt(volume.info, None)
-    return info is not None and info[0] == libvirt.VIR_STORAGE_VOL_FILE
-
-
-def _may_unlink(places: Places, source: str) -> bool:
-    path = Path(source)
-    return (
-        places.local
-        and path.is_absolute()
-        and path.is_file()
-        and not path.is_symlink()
-        and os.access(path.parent, os.W_OK)
-    )
-
-
-def _allocated_bytes(connection: libvirt.virConnect, source: str) -> int | None:
-    volume = _volume(connection, source)
-    info: Any = attempt(volume.info, None) if volume is not None else None
-    if info is not None:
-        return int(info[2])
-    try:
-        return Path(source).stat().st_blocks * 512
-    except OSError:
-        return None
-
-
-def _others(connection: libvirt.virConnect, vm: VMId) -> _Others:
-    users: dict[str, str] = {}
-    overlays: dict[str, str] = {}
-    for domain in connection.listAllDomains():
-        if vm_id(domain) == vm:
-            continue
-        name = str(domain.name())
-        for flags in (0, libvirt.VIR_DOMAIN_XML_INACTIVE):
-            definition = _definition(domain, flags)
-            for disk in definition.vm.disks:
-                if disk.source:
-                    users[disk.source] = name
-            overlays |= dict.fromkeys(definition.backing, f"a disk of {name}")
-    for path, below in _chains(connection):
-        overlays[below] = path
-    return _Others(users, overlays)
-
-
-def _chains(connection: libvirt.virConnect) -> Iterator[tuple[str, str]]:
-    """Each volume of every active pool that has a backing file, with that."""
-    active = libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
-    for pool in attempt_all(lambda: connection.listAllStoragePools(active)):
-        for volume in attempt_all(pool.listAllVolumes):
-            below = _below(volume)
-            if below:
-                yield str(volume.path()), below
-
-
-def _below(volume: libvirt.virStorageVol) -> str:
-    root = domain_facts.parse(attempt(lambda: str(volume.XMLDesc(0)), ""))
-    return ((root.findtext("backingStore/path") if root is not None else "") or "").strip()
-
-
-def _backing(connection: libvirt.virConnect, drives: dict[str, Disk]) -> Iterator[str]:
-    for source, disk in drives.items():
-        volume = _volume(connection, source) if disk.kind is DiskKind.DISK else None
-        below = _below(volume) if volume is not None else ""
-        if below:
-            yield below
-
-
-def _attachments(domain: libvirt.virDomain, definition: Definition) -> list[Doomed]:
-    found = []
-    if definition.vm.firmware in (Firmware.UEFI, Firmware.SECURE_BOOT):
-        found.append(Doomed(NVRAM, definition.nvram or str(domain.name())))
-    if definition.tpm_emulated:
-        found.append(Doomed(TPM, f"of {domain.name()}, with all keys in it"))
-    if attempt(domain.hasManagedSaveImage, 0):
-        found.append(Doomed(SAVED, f"of {domain.name()}"))
-    found += [
-        Doomed(SNAPSHOT, str(snapshot.getName()))
-        for snapshot in attempt_all(domain.listAllSnapshots)
-    ]
-    found += [
-        Doomed(CHECKPOINT, str(checkpoint.getName()))
-        for checkpoint in attempt_all(domain.listAllCheckpoints)
-    ]
-    return found
-
-
-def _console_log(places: Places, definition: Definition) -> Doomed | None:
-    path = definition.console_log
-    if path is None or path != places.console_log(definition.vm.name):
-        return None  # not the one that vmtui set up
-    return Doomed(CONSOLE_LOG, path) if _may_unlink(places, path) else None
-
-
-def delete(connection: libvirt.virConnect, places: Places, agreed: DeletePlan) -> None:
-    """Delete what `agreed` names. Raises StateError if that is no longer what there is."""
+    `files_first`: interrupted, it leaves what tells which files there were.
+    """
     now = plan(connection, places, agreed.vm)
     domain = lookup(connection, agreed.vm)
     if now.force_off and not agreed.force_off:
@@ -215,12 +50,27 @@ def delete(connection: libvirt.virConnect, places: Places, agreed: DeletePlan) -
             why="what belongs to it has changed since you were asked",
             hint="Look at it again, then delete it.",
         )
+    if is_under_way(definition_of(domain, libvirt.VIR_DOMAIN_XML_INACTIVE).own.making):
+        raise BusyError(f"can't delete {now.name}", why="it is still being made")
     persistent = bool(attempt(domain.isPersistent, 1))
     if now.force_off:
         domain.destroy()
+    if files_first:
+        _remove_files(connection, now)
     if persistent:
         _undefine(domain, now)
-    _remove_files(connection, now)
+    if not files_first:
+        _remove_files(connection, now)
+
+
+def remove_partial(connection: libvirt.virConnect, path: str, whole_bytes: int) -> None:
+    """Delete a copy that is not whole, and that neither a domain nor another volume needs."""
+    volume = volume_at(connection, path)
+    if volume is None or length_bytes(volume) == whole_bytes:
+        return
+    others = others_of(connection, None)
+    if path not in others.users and path not in others.overlays:
+        volume.delete(0)
 
 
 def _named(plan: DeletePlan) -> set[tuple[str, str]]:
@@ -260,10 +110,10 @@ def _undefine(domain: libvirt.virDomain, plan: DeletePlan) -> None:
 def _remove_files(connection: libvirt.virConnect, plan: DeletePlan) -> None:
     left = []
     for item in plan.doomed:
-        if item.what not in (DISK, CONSOLE_LOG):
+        if item.what not in (DISK, SEED, CONSOLE_LOG):
             continue
         try:
-            volume = _volume(connection, item.name) if item.what == DISK else None
+            volume = volume_at(connection, item.name) if item.what in (DISK, SEED) else None
             if volume is not None:
                 volume.delete(0)
             else:

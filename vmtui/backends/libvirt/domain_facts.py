@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from vmtui.backends.libvirt.domain_xml import METADATA_NAMESPACE
+from vmtui.backends.libvirt import metadata
+from vmtui.backends.libvirt.metadata import Own
 from vmtui.model import VM, Accel, Disk, DiskKind, Firmware, Nic, SshAccess, State, VMId
+
+SSH_PORT = 22
+HERE = "127.0.0.1"
 
 _OPENABLE = ("pty", "nmdm")
 """Host's sides of a console that libvirt lets a client have."""
@@ -42,6 +46,7 @@ class Definition:
     backing: tuple[str, ...] = ()  # all files below the disks
     has_balloon: bool = False
     stats_period_s: int | None = None  # how often the guest reports its memory
+    own: Own = metadata.NOTHING
 
     @property
     def console_log(self) -> str | None:
@@ -65,6 +70,7 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
         return Definition(VM(vm_id, name, State.OFF, 0, 0, problem=problem))
     disks = tuple(_disk(element) for element in root.iterfind("devices/disk"))
     consoles = _consoles(root)
+    own = metadata.read(root)
     balloon, stats = root.find("devices/memballoon"), root.find("devices/memballoon/stats")
     vm = VM(
         id=vm_id,
@@ -77,11 +83,13 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
         tpm=root.find("devices/tpm") is not None,
         disks=disks,
         nics=tuple(_nic(element) for element in root.iterfind("devices/interface")),
-        image=_own(root, "image"),
+        image=own.image,
         description=_words(root, "description") or _words(root, "title"),
-        ssh=_ssh(root),
+        ssh=_ssh(root, own),
         displays=sum(model.get("type") != "none" for model in root.iterfind("devices/video/model")),
         consoles=tuple(consoles),
+        tags=own.tags,
+        throwaway=own.throwaway,
     )
     return Definition(
         vm,
@@ -101,6 +109,7 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
         ),
         has_balloon=balloon is not None and balloon.get("model") != "none",
         stats_period_s=(_integer(stats.get("period")) or None) if stats is not None else None,
+        own=own,
     )
 
 
@@ -197,16 +206,15 @@ def _nic(element: ET.Element) -> Nic:
     )
 
 
-def _own(root: ET.Element, attribute: str) -> str | None:
-    """What vmtui's own element of the metadata says."""
-    element = root.find(f"metadata/{{{METADATA_NAMESPACE}}}vm")
-    return element.get(attribute) if element is not None else None
-
-
-def _ssh(root: ET.Element) -> SshAccess:
-    port = _integer(_own(root, "ssh-port"))
-    known = port is not None and 1 <= port <= 65535
-    return SshAccess(_own(root, "ssh-user") or "", port if port and known else 22)
+def _ssh(root: ET.Element, own: Own) -> SshAccess:
+    """By the forwarded port, where there is one."""
+    port = own.ssh_port or SSH_PORT
+    for forward in root.iterfind("devices/interface/portForward"):
+        for ports in forward.iterfind("range"):
+            host_port = _integer(ports.get("start"))
+            if forward.get("proto") == "tcp" and _integer(ports.get("to")) == port and host_port:
+                return SshAccess(own.ssh_user, host_port, forward.get("address") or HERE)
+    return SshAccess(own.ssh_user, port)
 
 
 def _consoles(root: ET.Element) -> dict[str, str]:

@@ -5,23 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from vmtui.counters import GUEST_PERIOD_S
+from vmtui.backends.libvirt import metadata
+from vmtui.backends.libvirt.devices_xml import Card, Drive, Share, add_devices
 from vmtui.model import Accel, Firmware
 from vmtui.spec import VMSpec
 from vmtui.units import KIB
 
-METADATA_NAMESPACE = "urn:vmtui:domain:1"
+HOSTNAME = "vmtui.hostname="
+"""On the kernel's command line: what the micro image calls itself."""
+
 _MACHINES = {"x86_64": "q35", "i686": "q35", "aarch64": "virt", "riscv64": "virt"}
+_PC = ("x86_64", "i686")
 
-ET.register_namespace("vmtui", METADATA_NAMESPACE)
+# What Microsoft asks hypervisors for, and libvirt's tools turn on for Windows. QEMU has it with
+# KVM only.
+_HYPERV = ("relaxed", "vapic", "vpindex", "runtime", "synic", "stimer", "frequencies")
+_SPINLOCK_RETRIES = 8191
 
-
-@dataclass(frozen=True, slots=True)
-class Medium:
-    """A drive's content: the path on the host of the hypervisor."""
-
-    path: str
-    format: str
+# CPUs that libvirt has a mode for, also by QEMU's names; any other is a model's.
+_CPU_MODES = {
+    "host": "host-passthrough",
+    "host-passthrough": "host-passthrough",
+    "host-model": "host-model",
+    "max": "maximum",
+    "maximum": "maximum",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +49,18 @@ class Parts:
     accel: Accel
     arch: str = "x86_64"
     test_driver: bool = False
-    disk: Medium | None = None
-    cdrom: Medium | None = None
+    drives: tuple[Drive, ...] = ()
+    cards: tuple[Card, ...] = (Card("user"),)
+    shares: tuple[Share, ...] = ()
     kernel: Kernel | None = None
-    network: str | None = None  # a libvirt network; None is user-mode
     console_log: str | None = None
     screen: bool = False
+    seed: str = ""  # which of the drives cloud-init reads
+
+
+def cpu_mode(model: str) -> str:
+    """libvirt's mode for a CPU of that name; `custom` for a model."""
+    return _CPU_MODES.get(model, "custom")
 
 
 def machine_of(arch: str) -> str | None:
@@ -56,20 +70,48 @@ def machine_of(arch: str) -> str | None:
 
 def domain_xml(spec: VMSpec, parts: Parts) -> str:
     """What is given to libvirt to define."""
+    return text_of(domain_element(spec, parts))
+
+
+def text_of(domain: ET.Element) -> str:
+    """The same in lines."""
+    ET.indent(domain)
+    return ET.tostring(domain, encoding="unicode")
+
+
+def domain_element(spec: VMSpec, parts: Parts) -> ET.Element:
+    """The root element."""
     domain = ET.Element("domain", type=_type(parts))
     _text(domain, "name", spec.name)
     _text(domain, "uuid", parts.uuid)
     if spec.description:
         _text(domain, "description", spec.description)
-    metadata = ET.SubElement(domain, "metadata")
-    ET.SubElement(metadata, f"{{{METADATA_NAMESPACE}}}vm", image=spec.boot.label)
+    metadata.write(domain, metadata.of_spec(spec, parts.seed))
     _text(domain, "memory", str(spec.memory_bytes // KIB), unit="KiB")
+    if any(share.virtiofs for share in parts.shares):
+        # Another process serves the folder out of the guest's memory.
+        backing = ET.SubElement(domain, "memoryBacking")
+        ET.SubElement(backing, "source", type="memfd")
+        ET.SubElement(backing, "access", mode="shared")
     _text(domain, "vcpu", str(spec.vcpus))
     _os(domain, spec, parts)
-    _machine_details(domain, spec, parts)
-    _devices(domain, spec, parts)
-    ET.indent(domain)
-    return ET.tostring(domain, encoding="unicode")
+    _features(domain, spec, parts)
+    _cpu(domain, spec, parts)
+    _clock(domain, spec, parts)
+    _text(domain, "on_poweroff", "destroy")
+    _text(domain, "on_reboot", "restart")
+    _text(domain, "on_crash", "destroy")
+    add_devices(
+        ET.SubElement(domain, "devices"),
+        drives=parts.drives,
+        cards=parts.cards,
+        shares=parts.shares,
+        console_log=parts.console_log,
+        screen=parts.screen,
+        tpm=spec.tpm,
+        bare=parts.test_driver,
+    )
+    return domain
 
 
 def _text(parent: ET.Element, tag: str, text: str, **attributes: str) -> ET.Element:
@@ -99,90 +141,53 @@ def _os(domain: ET.Element, spec: VMSpec, parts: Parts) -> None:
         _text(os, "kernel", parts.kernel.kernel)
         _text(os, "initrd", parts.kernel.initrd)
         _text(os, "cmdline", parts.kernel.cmdline)
-    else:
-        # An empty disk does not boot, so the installer does; once there is a system, that boots.
-        ET.SubElement(os, "boot", dev="hd")
-        ET.SubElement(os, "boot", dev="cdrom")
 
 
-def _machine_details(domain: ET.Element, spec: VMSpec, parts: Parts) -> None:
+def _features(domain: ET.Element, spec: VMSpec, parts: Parts) -> None:
     features = ET.SubElement(domain, "features")
     ET.SubElement(features, "acpi")
-    if parts.arch in ("x86_64", "i686"):
+    if parts.arch in _PC:
         ET.SubElement(features, "apic")
+    if _enlightened(spec, parts):
+        hyperv = ET.SubElement(features, "hyperv", mode="custom")
+        for name in _HYPERV:
+            ET.SubElement(hyperv, name, state="on")
+        ET.SubElement(hyperv, "spinlocks", state="on", retries=str(_SPINLOCK_RETRIES))
     if spec.firmware is Firmware.SECURE_BOOT and not parts.test_driver:
         ET.SubElement(features, "smm", state="on")
-    if not parts.test_driver:
-        kvm = parts.accel is Accel.KVM
-        ET.SubElement(domain, "cpu", mode="host-passthrough" if kvm else "maximum")
-    ET.SubElement(domain, "clock", offset="utc")
-    _text(domain, "on_poweroff", "destroy")
-    _text(domain, "on_reboot", "restart")
-    _text(domain, "on_crash", "destroy")
 
 
-def _devices(domain: ET.Element, spec: VMSpec, parts: Parts) -> None:
-    devices = ET.SubElement(domain, "devices")
-    if parts.disk:
-        _drive(devices, parts.disk, "disk", "vda", "virtio")
-    if parts.cdrom:
-        _drive(devices, parts.cdrom, "cdrom", "sda", "sata")
-    _nic(devices, parts.network)
+def _enlightened(spec: VMSpec, parts: Parts) -> bool:
+    return spec.hyperv and parts.accel is Accel.KVM and parts.arch in _PC and not parts.test_driver
+
+
+def _cpu(domain: ET.Element, spec: VMSpec, parts: Parts) -> None:
     if parts.test_driver:
-        if parts.screen:
-            _screen(devices)
         return
-    _console(devices, parts)
-    channel = ET.SubElement(devices, "channel", type="unix")
-    ET.SubElement(channel, "target", type="virtio", name="org.qemu.guest_agent.0")
-    rng = ET.SubElement(devices, "rng", model="virtio")
-    _text(rng, "backend", "/dev/urandom", model="random")
-    balloon = ET.SubElement(devices, "memballoon", model="virtio", freePageReporting="on")
-    # Without a period the guest tells its memory once and then never again.
-    ET.SubElement(balloon, "stats", period=str(GUEST_PERIOD_S))
-    if spec.tpm:
-        tpm = ET.SubElement(devices, "tpm", model="tpm-crb")
-        ET.SubElement(tpm, "backend", type="emulator", version="2.0")
-    if parts.screen:
-        _screen(devices)
+    default = "host-passthrough" if parts.accel is Accel.KVM else "maximum"
+    mode = cpu_mode(spec.cpu_model or default)
+    if mode == "custom":
+        cpu = ET.SubElement(domain, "cpu", mode=mode, match="exact", check="none")
+        _text(cpu, "model", spec.cpu_model, fallback="forbid")
+    else:
+        cpu = ET.SubElement(domain, "cpu", mode=mode)
+    if spec.topology is not None:
+        ET.SubElement(
+            cpu,
+            "topology",
+            sockets=str(spec.topology.sockets),
+            cores=str(spec.topology.cores),
+            threads=str(spec.topology.threads),
+        )
 
 
-def _drive(devices: ET.Element, medium: Medium, device: str, target: str, bus: str) -> None:
-    drive = ET.SubElement(devices, "disk", type="file", device=device)
-    driver = {"name": "qemu", "type": medium.format}
-    if device == "disk":
-        driver["discard"] = "unmap"
-    ET.SubElement(drive, "driver", driver)
-    ET.SubElement(drive, "source", file=medium.path)
-    # Ends the chain here: a backing file that an image names by itself is never followed.
-    ET.SubElement(drive, "backingStore")
-    ET.SubElement(drive, "target", dev=target, bus=bus)
-    if device == "cdrom":
-        ET.SubElement(drive, "readonly")
-
-
-def _nic(devices: ET.Element, network: str | None) -> None:
-    nic = ET.SubElement(devices, "interface", type="network" if network else "user")
-    if network:
-        ET.SubElement(nic, "source", network=network)
-    ET.SubElement(nic, "model", type="virtio")
-
-
-def _console(devices: ET.Element, parts: Parts) -> None:
-    serial = ET.SubElement(devices, "serial", type="pty")
-    if parts.console_log:
-        # Starts anew with every start, as what is kept is "since the start".
-        ET.SubElement(serial, "log", file=parts.console_log, append="off")
-    ET.SubElement(serial, "target", port="0")
-    console = ET.SubElement(devices, "console", type="pty")
-    if parts.console_log:
-        ET.SubElement(console, "log", file=parts.console_log, append="off")
-    ET.SubElement(console, "target", type="serial", port="0")
-
-
-def _screen(devices: ET.Element) -> None:
-    ET.SubElement(devices, "input", type="tablet", bus="usb")
-    graphics = ET.SubElement(devices, "graphics", type="vnc")
-    ET.SubElement(graphics, "listen", type="socket")
-    video = ET.SubElement(devices, "video")
-    ET.SubElement(video, "model", type="vga")
+def _clock(domain: ET.Element, spec: VMSpec, parts: Parts) -> None:
+    # Windows takes the machine's clock for local time.
+    clock = ET.SubElement(domain, "clock", offset="localtime" if spec.hyperv else "utc")
+    if not spec.hyperv or parts.arch not in _PC or parts.test_driver:
+        return
+    ET.SubElement(clock, "timer", name="rtc", tickpolicy="catchup")
+    ET.SubElement(clock, "timer", name="pit", tickpolicy="delay")
+    ET.SubElement(clock, "timer", name="hpet", present="no")
+    if _enlightened(spec, parts):
+        ET.SubElement(clock, "timer", name="hypervclock", present="yes")

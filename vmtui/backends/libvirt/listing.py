@@ -165,6 +165,7 @@ def described(
 ) -> VM:
     """The definition with what is true now."""
     active = seen.state.active
+    leased = _addresses(definition.vm, addresses) if active else ()
     return replace(
         definition.vm,
         name=seen.name,
@@ -172,7 +173,8 @@ def described(
         persistent=seen.persistent,
         autostart=seen.autostart,
         started_at_s=started_at_s(places, seen.name, seen.id) if active else None,
-        addresses=_addresses(definition.vm, addresses) if active else (),
+        addresses=leased,
+        address_origin="lease" if leased else "",
     )
 
 

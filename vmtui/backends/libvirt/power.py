@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import libvirt
 
-from vmtui.backends.libvirt import domain_facts
+from vmtui.backends.libvirt import domain_facts, leftovers
 from vmtui.backends.libvirt.listing import attempt, lookup, state_of, vm_id
 from vmtui.errors import StateError, UnsupportedError
 from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, Power, State, VMId
@@ -30,7 +30,7 @@ def perform(connection: libvirt.virConnect, vm: VMId, op: Power) -> None:
     if state not in ALLOWED[op]:
         raise StateError(f"can't {op.value} {domain.name()}", why=f"it is {state.value}")
     if op is Power.START:
-        domain.create()
+        _start(domain)
     elif op is Power.STOP:
         domain.destroy()
     elif op is Power.PAUSE:
@@ -41,6 +41,19 @@ def perform(connection: libvirt.virConnect, vm: VMId, op: Power) -> None:
         _resume(domain, state)
     else:
         _ask_guest(domain, op)
+
+
+def _start(domain: libvirt.virDomain) -> None:
+    own = leftovers.stored(domain).own
+    if own.making:
+        raise StateError(
+            f"can't start {domain.name()}",
+            why="it is still being made, or its making was interrupted",
+            hint=f"If nobody is making it: vmtui delete {domain.name()}",
+        )
+    domain.create()
+    if own.throwaway:
+        leftovers.note_started(domain, own)
 
 
 def _resume(domain: libvirt.virDomain, state: State) -> None:

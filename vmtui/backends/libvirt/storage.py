@@ -11,17 +11,13 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
+from vmtui.backends.libvirt.devices_xml import Medium
 from vmtui.backends.libvirt.domain_facts import parse
 from vmtui.backends.libvirt.places import Places
 from vmtui.errors import UnsupportedError
 from vmtui.units import plain
 
 POOL = "default"
-CHUNK_BYTES = 4 * 1024 * 1024
-PACKET_BYTES = 256 * 1024
-REFRESH_TIMEOUT_S = 30.0
-UPLOAD_TIMEOUT_S = 60.0
-PARTIAL_TIMEOUT_S = 20.0
 _FILE_POOLS = frozenset({"dir", "fs", "netfs", "gluster"})
 
 
@@ -74,13 +70,39 @@ def _define(connection: libvirt.virConnect, places: Places) -> libvirt.virStorag
     return made
 
 
-def volume_xml(name: str, capacity_bytes: int, file_format: str) -> str:
-    """A volume that takes no more space than is written to it."""
+def planned_folder(connection: libvirt.virConnect, places: Places) -> Path:
+    """Where volumes are going to be; nothing is made or started for that."""
+    try:
+        root = parse(str(connection.storagePoolLookupByName(POOL).XMLDesc()))
+    except libvirt.libvirtError:
+        root = None
+    path = (root.findtext("target/path") or "").strip() if root is not None else ""
+    return Path(path or places.images or f"/{POOL}")
+
+
+def free_bytes(connection: libvirt.virConnect) -> int | None:
+    """What there is room for in the pool; None while that is not there or off."""
+    try:
+        info: Any = connection.storagePoolLookupByName(POOL).info()
+    except libvirt.libvirtError:
+        return None
+    return int(info[3]) if info[0] == libvirt.VIR_STORAGE_POOL_RUNNING else None
+
+
+def volume_xml(
+    name: str, capacity_bytes: int | None, file_format: str, base: Medium | None = None
+) -> str:
+    """A volume that takes no more space than is written to it; without a size, that of `base`."""
     element = ET.Element("volume")
     ET.SubElement(element, "name").text = name
-    ET.SubElement(element, "capacity", unit="bytes").text = str(capacity_bytes)
+    if capacity_bytes is not None:
+        ET.SubElement(element, "capacity", unit="bytes").text = str(capacity_bytes)
     ET.SubElement(element, "allocation", unit="bytes").text = "0"
     ET.SubElement(ET.SubElement(element, "target"), "format", type=file_format)
+    if base is not None:
+        backing = ET.SubElement(element, "backingStore")
+        ET.SubElement(backing, "path").text = base.path
+        ET.SubElement(backing, "format", type=base.format)
     return ET.tostring(element, encoding="unicode")
 
 
@@ -98,6 +120,15 @@ def capacity_bytes(volume: libvirt.virStorageVol) -> int:
     """Its size as the guest sees it."""
     info: Any = volume.info()
     return int(info[1])
+
+
+def length_bytes(volume: libvirt.virStorageVol) -> int:
+    """Its size as a file."""
+    try:
+        info: Any = volume.infoFlags(libvirt.VIR_STORAGE_VOL_GET_PHYSICAL)
+    except libvirt.libvirtError:  # the driver for tests has no files
+        return capacity_bytes(volume)
+    return int(info[2])
 
 
 def medium_name(path: Path) -> str:

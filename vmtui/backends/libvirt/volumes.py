@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
 import libvirt
 
-from vmtui.backends.base import Progress, ProgressSink
-from vmtui.backends.libvirt.bridge import Bridge
+from vmtui.backends.base import Progress, ProgressSink, no_progress
+from vmtui.backends.libvirt.bridge import CALL_TIMEOUT_S, Bridge
+from vmtui.backends.libvirt.devices_xml import Medium
 from vmtui.backends.libvirt.places import Places
-from vmtui.backends.libvirt.storage import POOL, capacity_bytes, find, pool, volume_xml
+from vmtui.backends.libvirt.storage import (
+    POOL,
+    capacity_bytes,
+    find,
+    length_bytes,
+    pool,
+    volume_xml,
+)
 from vmtui.errors import InputError, OperationError, VmtuiError
 
 T = TypeVar("T")
 
 CHUNK_BYTES = 4 * 1024 * 1024
 PACKET_BYTES = 256 * 1024
-REFRESH_TIMEOUT_S = 30.0
+REFRESH_TIMEOUT_S = 3600.0
+"""A pool is not looked at while a volume of it is copied or sent, whoever does it."""
 UPLOAD_TIMEOUT_S = 60.0
 PARTIAL_TIMEOUT_S = 20.0
+COPY_TIMEOUT_S = 6 * 3600.0
 
 
 class Volumes:
@@ -34,25 +46,61 @@ class Volumes:
         self._places = places
         self._made: list[str] = []
 
+    async def refuse_left_over(self, names: Sequence[str]) -> None:
+        """Raise InputError if one of them is there: what is not ours is never overwritten."""
+
+        def look(connection: libvirt.virConnect) -> None:
+            for name in names:
+                if find(connection, self._places, name) is not None:
+                    raise _left_over(name)
+
+        if names:
+            await self._bridge.call("look at the storage pool", look)
+
     async def blank(self, name: str, size_bytes: int) -> str:
         """An empty qcow2 disk; its path."""
-        return await self._make(name, size_bytes, "qcow2")
+        return await self._make(name, volume_xml(name, size_bytes, "qcow2"))
 
-    async def _make(self, name: str, size_bytes: int, file_format: str) -> str:
+    async def overlay(self, name: str, base: Medium, size_bytes: int | None) -> str:
+        """A qcow2 disk that leans on `base`, as large as that if no size is given; its path."""
+        return await self._make(name, volume_xml(name, size_bytes, "qcow2", base))
+
+    async def content(self, name: str, data: bytes) -> str:
+        """A volume of just that; its path."""
+        return await self.upload(name, data, no_progress, name)
+
+    async def copy(self, name: str, source: str, file_format: str) -> str:
+        """A volume with the content of another one, leaning on nothing; its path."""
+
+        def copy(connection: libvirt.virConnect) -> str:
+            original = connection.storageVolLookupByPath(source)
+            xml = volume_xml(name, capacity_bytes(original), file_format)
+            return str(pool(connection, self._places).createXMLFrom(xml, original, 0).path())
+
+        return await self._made_by(name, copy, COPY_TIMEOUT_S)
+
+    async def _make(self, name: str, xml: str) -> str:
         def make(connection: libvirt.virConnect) -> str:
+            return str(pool(connection, self._places).createXML(xml, 0).path())
+
+        return await self._made_by(name, make, CALL_TIMEOUT_S)
+
+    async def _made_by(
+        self, name: str, make: Callable[[libvirt.virConnect], str], timeout_s: float
+    ) -> str:
+        def unless_there(connection: libvirt.virConnect) -> str:
             if find(connection, self._places, name) is not None:
                 raise _left_over(name)
-            xml = volume_xml(name, size_bytes, file_format)
             try:
-                volume = pool(connection, self._places).createXML(xml, 0)
+                return make(connection)
             except libvirt.libvirtError as error:
                 if "exist" in str(error):  # a file that the pool had not noticed
                     raise _left_over(name) from error
                 raise
-            return str(volume.path())
 
         path = await whole(
-            self._bridge.call(f"make the disk {name}", make), lambda: self._note(name)
+            self._bridge.call(f"make the disk {name}", unless_there, timeout_s=timeout_s),
+            lambda: self._note(name),
         )
         self._note(name)
         return path
@@ -61,13 +109,20 @@ class Volumes:
         if name not in self._made:
             self._made.append(name)
 
-    async def upload(self, name: str, source: Path, progress: ProgressSink, label: str) -> str:
-        """A volume with the content of a local file; its path."""
+    async def upload(
+        self,
+        name: str,
+        source: Path | bytes,
+        progress: ProgressSink,
+        label: str,
+        stage: str = "disk",
+    ) -> str:
+        """A volume with the content of a local file, or with just that; its path."""
         # Made empty, it grows with what is sent: a half-sent one is known by its size.
-        path = await self._make(name, 0, "raw")
+        path = await self._make(name, volume_xml(name, 0, "raw"))
 
         def report(fraction: float) -> None:
-            progress(Progress(f"uploading {label} {100 * fraction:.0f} %", fraction))
+            progress(Progress(f"uploading {label} {100 * fraction:.0f} %", fraction, stage))
 
         await _send(self._bridge, self._places, name, source, report)
         return path
@@ -104,7 +159,7 @@ class Volumes:
             state = await self._bridge.call(f"look for {name}", self._look, name)
             if state is None:
                 try:
-                    path = await self.upload(name, source, progress, label)
+                    path = await self.upload(name, source, progress, label, "image")
                 except InputError:
                     continue  # another vmtui was first
                 self._made.remove(name)  # it stays, whatever becomes of this VM
@@ -122,7 +177,15 @@ class Volumes:
 
     def _look(self, connection: libvirt.virConnect, name: str) -> tuple[str, int] | None:
         volume = find(connection, self._places, name)
-        return None if volume is None else (str(volume.path()), capacity_bytes(volume))
+        if volume is None:
+            return None
+        try:
+            return str(volume.path()), length_bytes(volume)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
+                raise
+            pool(connection, self._places).refresh()  # someone removed the file by hand
+            return None
 
     def _drop(self, connection: libvirt.virConnect, name: str) -> None:
         volume = find(connection, self._places, name)
@@ -156,17 +219,23 @@ async def whole(work: Awaitable[T], then: Callable[[], None] = lambda: None) -> 
 
 
 async def _send(
-    bridge: Bridge, places: Places, name: str, source: Path, report: Callable[[float], None]
+    bridge: Bridge,
+    places: Places,
+    name: str,
+    source: Path | bytes,
+    report: Callable[[float], None],
 ) -> None:
-    """Fill a volume from a local file; `report` gets the fraction done."""
+    """Fill a volume; `report` gets the fraction done."""
+    what = f"fill {name}"
 
     def begin(connection: libvirt.virConnect) -> tuple[libvirt.virStream, BinaryIO, int]:
-        total_bytes = source.stat().st_size
         volume = find(connection, places, name)
         if volume is None:
             raise OperationError(f"the volume {name} has vanished")
-        file = source.open("rb")
+        file: BinaryIO = BytesIO(source) if isinstance(source, bytes) else source.open("rb")
         try:
+            total_bytes = file.seek(0, os.SEEK_END)
+            file.seek(0)
             stream = connection.newStream(0)
             volume.upload(stream, 0, total_bytes, 0)
         except BaseException:
@@ -174,17 +243,15 @@ async def _send(
             raise
         return stream, file, total_bytes
 
-    stream, file, total_bytes = await whole(bridge.call(f"upload {source.name}", begin))
+    stream, file, total_bytes = await whole(bridge.call(what, begin))
     sent_bytes = 0
     try:
         while piece := await whole(
-            bridge.call(
-                f"upload {source.name}", _send_some, stream, file, timeout_s=UPLOAD_TIMEOUT_S
-            )
+            bridge.call(what, _send_some, stream, file, timeout_s=UPLOAD_TIMEOUT_S)
         ):
             sent_bytes += piece
             report(sent_bytes / max(1, total_bytes))
-        await whole(bridge.call(f"upload {source.name}", lambda _: stream.finish()))
+        await whole(bridge.call(what, lambda _: stream.finish()))
     except BaseException:
         with suppress(VmtuiError):
             await whole(bridge.call("stop uploading", lambda _: stream.abort()))

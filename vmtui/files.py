@@ -29,23 +29,32 @@ def not_writable(folder: Path, error: OSError) -> OperationError:
 def write_whole(path: Path, content: bytes) -> None:
     """Replace `path` by `content`, durably: afterwards it is the old or the new, never a part.
 
-    Raises OperationError. Blocks for as long as the disk takes to flush.
+    Nobody else can read it. Raises OperationError. Blocks for as long as the disk takes to flush.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=_private) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        flush_folder(path.parent)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise not_writable(path.parent, error) from error
+
+
+def flush_folder(folder: Path) -> None:
+    """Bring to the disk which files `folder` has. Blocks; raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def tail(path: Path, limit_bytes: int) -> bytes:

@@ -1,0 +1,186 @@
+"""A real Debian from a publisher to a VM that one logs in to, and to a clone of it: by commands."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from tests.guest import debian
+from tests.loopback import serving
+from vmtui.units import GIB
+
+if TYPE_CHECKING:
+    from tests.contract.daemon import SystemLibvirtd
+
+pytestmark = pytest.mark.slow
+
+LIMIT_S = 180.0
+PUBLISHED = "published"
+
+VMS = f"""
+[[vm]]
+name = "web"
+image = "{PUBLISHED}"
+vcpus = 2
+memory = "512M"
+disk = "3G"
+commands = ["echo once >>/var/told"]
+network = "{{network}}"
+"""
+
+NETWORK, BRIDGE = "truth", "vmtui-truth"
+NETWORK_XML = f"""
+<network><name>{NETWORK}</name><bridge name='{BRIDGE}'/>
+<ip address='10.213.77.1' netmask='255.255.255.0'>
+<dhcp><range start='10.213.77.10' end='10.213.77.99'/></dhcp></ip></network>
+"""
+
+
+@dataclass(frozen=True)
+class Home:
+    """A user with a key in an agent, and one connection."""
+
+    folder: Path
+    uri: str
+    environment: dict[str, str]
+
+    @classmethod
+    @asynccontextmanager
+    async def of(cls, uri: str) -> AsyncIterator[Home]:
+        """With folders of its own; what is left of VMs is removed at the end."""
+        # Not tmp_path: the path of a socket may have 107 bytes.
+        with tempfile.TemporaryDirectory(prefix="vmtui-") as name:
+            folder = Path(name)
+            own = {"HOME": name, "SSH_AUTH_SOCK": f"{name}/agent"}
+            for variable in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"):
+                own[variable] = name
+            home = cls(folder, uri, {**os.environ, **own})
+            agent = await asyncio.create_subprocess_exec(
+                *("ssh-agent", "-D", "-a", own["SSH_AUTH_SOCK"]), stdout=asyncio.subprocess.DEVNULL
+            )
+            try:
+                await home.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", f"{name}/key")
+                await home.run("ssh-add", "-q", f"{name}/key")
+                try:
+                    yield home
+                finally:
+                    for vm in msgspec.json.decode(await home.vmtui("list", "--json")):
+                        await home.vmtui("delete", vm["name"], "--yes")
+            finally:
+                agent.terminate()
+                await agent.wait()
+
+    async def vmtui(self, *arguments: str) -> str:
+        return await self.run(sys.executable, "-m", "vmtui", "-c", self.uri, *arguments)
+
+    async def run(self, *argv: str) -> str:
+        """Standard output; it has to succeed."""
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            env=self.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        output, errors = await process.communicate()
+        assert process.returncode == 0, f"{argv}: {output.decode()}{errors.decode()}"
+        return output.decode().strip()
+
+    async def publish(self, image: Path, url: str) -> None:
+        """An entry of the user's own catalogue."""
+        content = await asyncio.to_thread(image.read_bytes)
+        sum_ = await asyncio.to_thread(lambda: hashlib.sha256(content).hexdigest())
+        config = Path(self.environment["XDG_CONFIG_HOME"], "vmtui")
+        config.mkdir()
+        (config / "images.toml").write_text(
+            f'[{PUBLISHED}]\nuser = "{debian.USER}"\nurl.amd64 = "{url}"\nsum.amd64 = "{sum_}"\n'
+        )
+
+    async def reached(self, vm: str) -> None:
+        """cloud-init is done, and said nothing that anybody would want to know."""
+        await self.vmtui("wait", vm, "--timeout", f"{LIMIT_S}")
+        status = await self.vmtui("ssh", vm, "cloud-init", "status", "--wait")
+        assert "status: done" in status
+        assert await self.vmtui("ssh", vm, "grep -c WARN /var/log/cloud-init.log; true") == "0"
+
+
+@pytest.fixture(scope="session")
+def debian_image() -> Path:
+    if missing := debian.missing():
+        pytest.skip(missing)
+    return debian.ensure()
+
+
+@asynccontextmanager
+async def made(uri: str, image: Path, network: str) -> AsyncIterator[Home]:
+    """With the VM `web`, made from what is pulled from the publisher, and running."""
+    async with Home.of(uri) as home, serving() as publisher:
+        await home.publish(image, publisher.serve("/debian.qcow2", image.read_bytes()))
+        (home.folder / "vms.toml").write_text(VMS.format(network=network))
+        await home.vmtui("create", "-f", f"{home.folder}/vms.toml", "--yes", "--start")
+        yield home
+
+
+async def identity(home: Home, vm: str) -> tuple[str, str]:
+    machine = await home.vmtui("ssh", vm, "cat /etc/machine-id")
+    host_key = await home.vmtui("ssh", vm, "cat /etc/ssh/ssh_host_ed25519_key.pub")
+    return machine, host_key
+
+
+async def test_a_cloud_image_becomes_a_vm_and_a_clone_another(debian_image: Path) -> None:
+    async with made("kvm:", debian_image, "user") as home:
+        await home.reached("web")
+        assert await home.vmtui("ssh", "web", "whoami; hostname") == f"{debian.USER}\nweb"
+        assert await home.vmtui("ssh", "web", "cat /var/told") == "once"
+        assert int(await home.vmtui("ssh", "web", "lsblk -bno size /dev/vda1")) > 2.9 * GIB
+        await home.vmtui("wait", "web", "--for", "agent", "--timeout", f"{LIMIT_S}")
+        (home.folder / "a file").write_bytes(os.urandom(100_000))
+        await home.vmtui("cp", f"{home.folder}/a file", "web:b file")
+        await home.vmtui("cp", "web:b file", f"{home.folder}/c file")
+        assert (home.folder / "c file").read_bytes() == (home.folder / "a file").read_bytes()
+        first = await identity(home, "web")
+
+        await home.vmtui("shutdown", "web")
+        await home.vmtui("wait", "web", "--for", "off")
+        await home.vmtui("clone", "web", "twin")
+        await home.vmtui("start", "web", "twin")
+        await asyncio.gather(home.reached("web"), home.reached("twin"))
+        assert await identity(home, "web") == first
+        assert await home.vmtui("ssh", "web", "cat /var/told") == "once"
+        assert await home.vmtui("ssh", "twin", "whoami; hostname") == f"{debian.USER}\ntwin"
+        assert not set(await identity(home, "twin")) & set(first)
+
+
+async def test_the_same_over_libvirt_by_the_address_that_it_leased(
+    debian_image: Path, leases: str
+) -> None:
+    async with made(leases, debian_image, f"network:{NETWORK}") as home:
+        await home.reached("web")
+        assert await home.vmtui("ssh", "web", "whoami; hostname") == f"{debian.USER}\nweb"
+        assert await home.vmtui("ssh", "web", "cat /var/told") == "once"
+        await home.vmtui("wait", "web", "--for", "agent", "--timeout", f"{LIMIT_S}")
+
+
+@pytest.fixture
+def leases(system_libvirtd: SystemLibvirtd) -> Iterator[str]:
+    """A libvirt with a network of its own, which leads nowhere but here."""
+    import libvirt
+
+    # A new client can't tell by the address that its folders are elsewhere, as its own would.
+    (system_libvirtd.root / "log/qemu").mkdir(exist_ok=True)
+    connection = libvirt.open(system_libvirtd.uri)
+    network = connection.networkCreateXML(NETWORK_XML)
+    yield system_libvirtd.uri
+    network.destroy()
+    connection.close()

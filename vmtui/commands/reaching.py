@@ -1,0 +1,207 @@
+"""`ssh`, `cp` and `wait`: a VM by its ssh server, and until it can be reached."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import math
+import os
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import NoReturn
+
+from vmtui.backends.base import Agents
+from vmtui.commands.waiting import STARTED_S, login_after_s
+from vmtui.errors import (
+    EXIT_DONE,
+    MissingError,
+    NoSuchVMError,
+    OperationError,
+    StateError,
+    UnsupportedError,
+    UsageError,
+)
+from vmtui.fleet import Fleet
+from vmtui.model import VM
+from vmtui.opening import connected
+from vmtui.output import print_json
+from vmtui.readiness import ssh_banner
+from vmtui.ssh import argv, copying, endpoint, keep_known_hosts, remote_host
+from vmtui.units import plain
+from vmtui.views import VMRef
+
+_LOOK_AGAIN_S = 0.5
+
+
+async def ssh(options: argparse.Namespace) -> int:
+    """`vmtui ssh NAME`: this process becomes ssh."""
+    async with connected(options) as fleet:
+        ref = fleet.find(options.name)
+        command = argv(fleet.vm(ref), ref.uri, options.remote)
+    await keep_known_hosts()
+    _become(command)
+
+
+async def cp(options: argparse.Namespace) -> int:
+    """`vmtui cp SOURCE TARGET`: this process becomes scp."""
+    async with connected(options) as fleet:
+        source, target = _Place.of(fleet, options.source), _Place.of(fleet, options.target)
+        ref = target.ref or source.ref
+        if ref is None:
+            raise UsageError("neither is in a VM", hint="Write that one as NAME:PATH.")
+        if source.ref and target.ref:
+            raise UsageError("both are in VMs", hint="Copy it here first, then from here.")
+        command = copying(
+            *(fleet.vm(ref), ref.uri, source.path, target.path),
+            to_guest=target.ref is not None,
+            recursive=options.recursive,
+        )
+    await keep_known_hosts()
+    _become(command)
+
+
+def _become(command: list[str]) -> NoReturn:
+    try:
+        os.execvp(command[0], command)  # noqa: S606 (no shell is wanted)
+    except OSError as error:
+        raise MissingError(
+            f"{command[0]} is not installed", hint="Install openssh-client."
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A file on this machine, or in a VM."""
+
+    ref: VMRef | None
+    path: str
+
+    @classmethod
+    def of(cls, fleet: Fleet, text: str) -> _Place:
+        """Of `PATH` or `NAME:PATH`; one of this machine with a colon in it is `./PATH`."""
+        if text.startswith(("/", ".")) or ":" not in text:
+            # Before a slash, scp takes a colon for the end of a host's name.
+            return cls(None, text if text.startswith(("/", "./", "../")) else f"./{text}")
+        for at, letter in enumerate(text):
+            # Names of connections have colons in them too.
+            if letter == ":":
+                with suppress(NoSuchVMError):
+                    return cls(fleet.find(text[:at]), text[at + 1 :])
+        fleet.find(text.partition(":")[0])
+        raise AssertionError(text)
+
+
+async def wait(options: argparse.Namespace) -> int:
+    """`vmtui wait NAME --for ssh|login|agent|off`."""
+    started_s = time.monotonic()
+    wanted = _WAITS[options.what]
+    async with connected(options) as fleet:
+        ref = fleet.find(options.name)
+        name = fleet.vm(ref).name
+        try:
+            async with asyncio.timeout(options.timeout):
+                await wanted.until(fleet, ref)
+        except TimeoutError as error:
+            raise OperationError(
+                f"{name} {wanted.missed} within {options.timeout:.0f} s",
+                hint=f"It goes on. See: vmtui log {name} --console",
+            ) from error
+    after_s = time.monotonic() - started_s
+    if options.json:
+        print_json({"name": name, "for": options.what, "after_s": round(after_s, 3)})
+    else:
+        print(f"{plain(name)} {wanted.done} after {after_s:.2f} s")
+    return EXIT_DONE
+
+
+async def ssh_after_s(fleet: Fleet, ref: VMRef, timeout_s: float) -> float:
+    """Wait until its ssh server answers; gives the seconds since the program began."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            await until_ssh(fleet, ref)
+    except TimeoutError as error:
+        name = fleet.vm(ref).name
+        raise OperationError(
+            f"{name} did not answer ssh within {timeout_s:.0f} s",
+            hint=f"It goes on. See: vmtui log {name} --console",
+        ) from error
+    return time.monotonic() - STARTED_S
+
+
+async def until_ssh(fleet: Fleet, ref: VMRef) -> None:
+    """Until its ssh server answers, for however long that takes. Raises where it never will."""
+    if remote_host(ref.uri):
+        raise UnsupportedError(
+            "ssh can't be waited for there", why="its VM is behind another machine"
+        )
+    where: tuple[str, int] | None = None
+    banner: asyncio.Task[None] | None = None
+    try:
+        while banner is None or not banner.done():
+            found = _endpoint(await _running(fleet, ref), ref.uri)
+            if found != where:  # an address can come late, and change
+                if banner is not None:
+                    banner.cancel()
+                where, banner = found, asyncio.create_task(ssh_banner(*found)) if found else None
+            if banner is None:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            else:
+                await asyncio.wait([banner], timeout=_LOOK_AGAIN_S)
+    finally:
+        if banner is not None:
+            banner.cancel()
+            await asyncio.gather(banner, return_exceptions=True)
+
+
+def _endpoint(vm: VM, uri: str) -> tuple[str, int] | None:
+    try:
+        return endpoint(vm, uri)
+    except OperationError:
+        if not vm.nics:  # no address will ever come
+            raise
+        return None
+
+
+async def _running(fleet: Fleet, ref: VMRef) -> VM:
+    vm = await fleet.connection(ref.uri).refresh(ref.id)
+    if vm is None:
+        raise OperationError(f"{fleet.vm(ref).name} is gone")
+    if not vm.state.active:
+        raise StateError(f"{vm.name} is {vm.state.value}", hint=f"Start it: vmtui start {vm.name}")
+    return vm
+
+
+async def _until_agent(fleet: Fleet, ref: VMRef) -> None:
+    backend = fleet.backend(ref)
+    if not isinstance(backend, Agents):
+        raise UnsupportedError(f"{backend.uri} does not reach guest agents")
+    while not await backend.agent_answers((await _running(fleet, ref)).id):
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def _until_login(fleet: Fleet, ref: VMRef) -> None:
+    await _running(fleet, ref)
+    await login_after_s(fleet, ref, math.inf)
+
+
+async def _until_off(fleet: Fleet, ref: VMRef) -> None:
+    await fleet.wait_until(ref, lambda vm: vm is None or not vm.state.active, math.inf)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """What can be waited for, and how it is told that it came or did not."""
+
+    until: Callable[[Fleet, VMRef], Awaitable[None]]
+    done: str
+    missed: str
+
+
+_WAITS = {
+    "ssh": _Wait(until_ssh, "answers ssh", "did not answer ssh"),
+    "login": _Wait(_until_login, "shows its login prompt", "showed no login prompt"),
+    "agent": _Wait(_until_agent, "has its guest agent", "had no guest agent"),
+    "off": _Wait(_until_off, "is off", "was not off"),
+}

@@ -1,0 +1,1 @@
+"""VMs and disks of other programs: what they are, what can be carried over, and their disks."""
