@@ -36,6 +36,7 @@ WHAT_MISSING = {
     "secure-boot": "There is no firmware with Secure Boot there.",
     "virtiofs": "Folders can't be shared by virtiofs there.",
     "bridge": "Cards can't be put on a bridge there.",
+    "forward": "Ports can't be forwarded there.",
     "autostart": "VMs can't start with the host there.",
 }
 """By the keys of `Limits.missing`."""
@@ -56,7 +57,7 @@ def problems(spec: VMSpec, limits: Limits | None = None) -> list[Problem]:
         found += _nic_problems(nic, place)
         if nic.network is NetworkKind.BRIDGE:
             found += _missing("network", "bridge", limits)
-    found += _forward_problems(spec)
+    found += _forward_problems(spec, limits)
     found += _share_problems(spec, limits)
     if spec.cloud_init is not None:
         found += cloud_problems(spec.cloud_init)
@@ -213,8 +214,10 @@ def _nic_problems(nic: NicSpec, place: int) -> Iterable[Problem]:
         yield Problem("network", f"{plain(nic.mac)!r} is not a MAC of one machine.")
 
 
-def _forward_problems(spec: VMSpec) -> Iterable[Problem]:
+def _forward_problems(spec: VMSpec, limits: Limits) -> Iterable[Problem]:
     forwards = [forward for nic in spec.nics or () for forward in nic.forwards]
+    if forwards:
+        yield from _missing("forward", "forward", limits)
     for forward in forwards:
         if not 1 <= forward.guest_port <= PORT_MAXIMUM:
             yield Problem("forward", f"The guest has no port {forward.guest_port}.")

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stalls")]
 
 FLOOD_BYTES = 20_000_000
-TRICKLE_BYTES = 400_000
-"""An emulated serial port takes a second for about 100 kB."""
+TRICKLE_BYTES = int(os.environ.get("VMTUI_TRICKLE_BYTES", "400000"))
+"""An emulated serial port takes a second for about 100 kB: 20 MB are for who has the minutes."""
 
 
 async def with_two_consoles(rig: Rig) -> tuple[VMId, str]:

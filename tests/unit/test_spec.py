@@ -185,9 +185,10 @@ def test_what_the_connection_lacks_is_told_with_what_mends_it() -> None:
     found = problems(spec, limits)
     assert [problem.field for problem in found] == ["firmware", "tpm", "share"]
     assert "Install swtpm." in str(found[1])
-    limits = Limits(missing={"bridge": "Install a helper.", "autostart": ""})
-    spec = replace(GOOD, nics=(NicSpec(NetworkKind.BRIDGE, "br0"),), autostart=True)
-    assert [problem.field for problem in problems(spec, limits)] == ["network", "autostart"]
+    limits = Limits(missing={"bridge": "Install a helper.", "autostart": "", "forward": ""})
+    nics = (NicSpec(NetworkKind.BRIDGE, "br0"), NicSpec(forwards=(Forward(22),)))
+    spec = replace(GOOD, nics=nics, autostart=True)
+    assert [p.field for p in problems(spec, limits)] == ["network", "forward", "autostart"]
 
 
 def test_what_is_written_at_once_has_to_have_room() -> None:

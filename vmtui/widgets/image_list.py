@@ -20,7 +20,7 @@ class ImageList(Lines):
     """A few rows below the image's field, which keeps the focus."""
 
     DEFAULT_CSS = """
-    ImageList { height: auto; max-height: 6; margin-left: 12; }
+    ImageList { height: 6; margin-left: 12; }
     """
 
     class Chosen(Message):
@@ -39,7 +39,6 @@ class ImageList(Lines):
         """Other rows; the cursor on the first if `choose`, else on none."""
         self._offers = list(offers)
         self._at = 0 if offers and choose else None
-        self.styles.height = min(ROWS, len(self._offers))
         self.display = bool(self._offers)
         self.redraw()
 

@@ -22,6 +22,9 @@ from vmtui.parts import DiskBus, Forward, NetworkKind, NicSpec, SharedFolder
 from vmtui.spec import VMSpec, name_problem
 
 DEFAULT_NETWORK = "default"
+FORWARD_HINT = (
+    "Take one of libvirt's networks, where guests have an address, or make the VM on kvm:."
+)
 SHOWN_MODELS = 12
 VIRTIOFSD = ("/usr/share/qemu/vhost-user", "/etc/qemu/vhost-user")
 
@@ -116,8 +119,14 @@ def missing(host: Host) -> dict[str, str]:
         found["tpm"] = SWTPM_HINT
     why = _no_virtiofs(host, read_only=False)
     if why:
-        found["virtiofs"] = f"{why[0].upper()}{why[1:]}."
+        found["virtiofs"] = _sentence(why)
+    if why := _no_forwarding(host):
+        found["forward"] = f"{_sentence(why)} {FORWARD_HINT}"
     return found
+
+
+def _sentence(why: str) -> str:
+    return f"{why[0].upper()}{why[1:]}."
 
 
 # -- network -------------------------------------------------------------------------------------
@@ -184,11 +193,18 @@ def _check_bridge(host: Host, name: str) -> None:
 def _forwards(host: Host, nic: NicSpec) -> tuple[Forward, ...]:
     if not nic.forwards:
         return ()
-    if host.version < PASST_SINCE:
-        raise no_forwards("libvirt forwards them by passt, which it can do from 9.0 on")
-    if host.places.local and shutil.which("passt") is None:
-        raise no_forwards("libvirt forwards them by passt, and that is not installed")
+    if why := _no_forwarding(host):
+        raise no_forwards(why)
     return tuple(_settled(host, forward) for forward in nic.forwards)
+
+
+def _no_forwarding(host: Host) -> str:
+    """Why no ports can be forwarded there; empty: they can, as far as is known."""
+    if host.version < PASST_SINCE:
+        return "libvirt forwards ports by passt, which it can do from 9.0 on"
+    if host.places.local and shutil.which("passt") is None:
+        return "libvirt forwards ports by passt, and that is not installed"
+    return ""
 
 
 def no_forwards(why: str) -> UnsupportedError:
@@ -196,8 +212,7 @@ def no_forwards(why: str) -> UnsupportedError:
     return UnsupportedError(
         "ports can't be forwarded by this libvirt",
         why=why,
-        hint="Take one of libvirt's networks, where guests have an address, or make the VM on "
-        "kvm:.",
+        hint=FORWARD_HINT,
     )
 
 
