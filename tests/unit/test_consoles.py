@@ -185,6 +185,19 @@ async def test_what_is_typed_on_comes_before_a_flood(monkeypatch: pytest.MonkeyP
     flood.cancel()
 
 
+async def test_a_flood_goes_on_however_much_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmtui.consoles.turns.ECHO_S", 0.001)
+    turns = Turns()
+    order: list[bytes] = []
+    quiet = Feed(Emulator(), turns, on_output=lambda _: quiet.typed(), answer=lambda _: None)
+    loud = Feed(Emulator(), turns, on_output=order.append, answer=lambda _: None)
+    quiet.typed()
+    typing = asyncio.create_task(quiet.all_of(Script(*[b"echo"] * 1_000_000), live=True))
+    await loud.all_of(Script(b"flood"), live=True)
+    assert order == [b"flood"]
+    typing.cancel()
+
+
 async def test_a_flood_goes_on_after_an_echo() -> None:
     turns = Turns()
     order: list[bytes] = []
