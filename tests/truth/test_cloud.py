@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-LIMIT_S = 180.0
+LIMIT_S = 600.0
 PUBLISHED = "published"
 
 VMS = f"""
