@@ -28,7 +28,6 @@ PACKAGES = (
 )
 
 DISK_BYTES = 2 << 30
-_MIRROR = "http://deb.debian.org/debian"
 _SECTOR_BYTES = 512
 _PARTITION_SECTOR = 2048
 _LABEL = "debian"
@@ -121,7 +120,7 @@ def _build(scratch: Path) -> Path:
     # What debootstrap mounts goes with its own name space, whatever becomes of it.
     alone = ("unshare", "--mount")
     fetch = ("debootstrap", "--foreign", "--variant=minbase", f"--include={','.join(PACKAGES)}")
-    _run(*alone, *fetch, SUITE, str(root), _mirror(), more=_proxy())
+    _run(*alone, *fetch, SUITE, str(root), *_mirror(), more=_proxy())
     _write(root, _BEFORE_CONFIGURING)
     _run(*alone, "chroot", str(root), "/debootstrap/debootstrap", "--second-stage")
     _write(root, _AFTER_CONFIGURING)
@@ -131,13 +130,12 @@ def _build(scratch: Path) -> Path:
     return image
 
 
-def _mirror() -> str:
-    """The Debian mirror that apt uses here."""
+def _mirror() -> list[str]:
+    """The Debian mirror that apt uses here; empty where it has none of this release."""
     if shutil.which("apt-get") is None:
-        return _MIRROR
+        return []
     wanted = ("Created-By: Packages", "Origin: Debian", f"Codename: {SUITE}")
-    told = _run("apt-get", "indextargets", "--format", "$(REPO_URI)", *wanted).split()
-    return told[0] if told else _MIRROR
+    return _run("apt-get", "indextargets", "--format", "$(REPO_URI)", *wanted).split()[:1]
 
 
 def _proxy() -> Mapping[str, str]:
