@@ -10,7 +10,7 @@ from textual.message import Message
 
 from vmtui.shelf import Offer
 from vmtui.units import plain, size
-from vmtui.widgets.lines import Line, Lines, fit
+from vmtui.widgets.lines import Line, Lines, fit, length
 
 ROWS = 6
 NAME, HERE, SIZE = 22, 8, 10
@@ -20,7 +20,7 @@ class ImageList(Lines):
     """A few rows below the image's field, which keeps the focus."""
 
     DEFAULT_CSS = """
-    ImageList { height: 6; margin-left: 12; }
+    ImageList { height: auto; max-height: 6; margin-left: 12; }
     """
 
     class Chosen(Message):
@@ -39,6 +39,7 @@ class ImageList(Lines):
         """Other rows; the cursor on the first if `choose`, else on none."""
         self._offers = list(offers)
         self._at = 0 if offers and choose else None
+        self.styles.height = min(ROWS, len(self._offers))
         self.display = bool(self._offers)
         self.redraw()
 
@@ -70,14 +71,16 @@ class ImageList(Lines):
     def _line(self, offer: Offer, here: bool) -> Line:
         ink = self.ink
         extent = "" if offer.size_bytes is None else size(offer.size_bytes)
-        return [
+        line = [
             Segment("▸ " if here else "  ", ink.accent),
             Segment(fit(plain(offer.name), NAME), ink.strong if here else ink.text),
             Segment(fit("● here" if offer.here else "○ pull", HERE), ink.good if offer.here
                     else ink.quiet),
             Segment(fit(extent, SIZE, right=True), ink.quiet),
-            Segment(f"  {plain(offer.title)}", ink.quiet),
+            Segment("  "),
         ]  # fmt: skip
+        room = self.size.width - length(line)
+        return [*line, Segment(fit(plain(offer.title), room), ink.quiet)]
 
     def on_click(self, event: events.Click) -> None:
         """Choose it."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.cells import chop_cells
 from rich.segment import Segment
+from rich.style import Style
 from textual import events
 
 from vmtui.shelf import Offer
 from vmtui.units import plain, size
 from vmtui.views import TaskView
 from vmtui.widgets.graph import meter
-from vmtui.widgets.lines import Line, Panel, fit
+from vmtui.widgets.lines import Line, Panel, fit, length
 
 NAME, HERE, KIND, SIZE, USED = 22, 8, 6, 10, 10
 BAR = 12
@@ -78,7 +78,7 @@ class ImageTable(Panel, can_focus=True):
         line: Line = []
         for key, word in keys:
             line += [Segment(key, self.ink.accent), Segment(f" {word}  ", self.ink.quiet)]
-        return [*line[:-1], Segment(" closes", self.ink.quiet)]
+        return line[:-1]
 
     def body(self, width: int, height: int) -> Sequence[Line]:
         """A line each, and below them what else is known of the chosen one."""
@@ -88,11 +88,11 @@ class ImageTable(Panel, can_focus=True):
         rows = max(1, height - DETAILS)
         names = [offer.name for offer in self._offers]
         top = max(0, min(names.index(self._chosen) - rows // 2, len(names) - rows))
-        lines = [self._line(offer) for offer in self._offers[top : top + rows]]
+        lines = [self._line(offer, width) for offer in self._offers[top : top + rows]]
         lines += [[]] * (rows - len(lines))
         return [*lines, *self._details(width)]
 
-    def _line(self, offer: Offer) -> Line:
+    def _line(self, offer: Offer, width: int) -> Line:
         ink, here = self.ink, offer.name == self._chosen
         mark = ("● here", ink.good) if offer.here else ("○ pull", ink.quiet)
         count = len(self.users(offer.name))
@@ -109,11 +109,11 @@ class ImageTable(Panel, can_focus=True):
         ]  # fmt: skip
         task = self._tasks.get(offer.name)
         if task is None:
-            return [*line, Segment(plain(offer.title), ink.quiet)]
+            return [*line, _rest(line, width, offer.title, ink.quiet)]
         progress = task.progress
         if progress is not None and progress.fraction is not None:
             line += [*meter(progress.fraction, BAR, ink, "cpu"), Segment("  ")]
-        return [*line, Segment(plain(progress.text if progress else task.label), ink.note)]
+        return [*line, _rest(line, width, progress.text if progress else task.label, ink.note)]
 
     def _details(self, width: int) -> list[Line]:
         offer = self.chosen
@@ -123,10 +123,8 @@ class ImageTable(Panel, can_focus=True):
         lines: list[Line] = [[]]
         for label, text in facts:
             if text:
-                shown = chop_cells(plain(text), max(10, width - 12))[0]
-                lines.append(
-                    [Segment(fit(f"  {label}", 12), self.ink.quiet), Segment(shown, self.ink.text)]
-                )
+                line = [Segment(fit(f"  {label}", 12), self.ink.quiet)]
+                lines.append([*line, _rest(line, width, text, self.ink.text)])
         return lines
 
     def _used_by(self, offer: Offer) -> str:
@@ -141,3 +139,8 @@ class ImageTable(Panel, can_focus=True):
             top = max(0, min(names.index(self._chosen) - rows // 2, len(names) - rows))
             self._chosen = names[top + event.y - 1]
             self.redraw()
+
+
+def _rest(line: Line, width: int, text: str, style: Style) -> Segment:
+    """`text` in what a line has left."""
+    return Segment(fit(plain(text), width - length(line)), style)
