@@ -21,6 +21,7 @@ from vmtui.images.qemu_img import Source
 from vmtui.locks import try_lock
 from vmtui.progress import Progress, ProgressSink, no_progress
 from vmtui.units import GIB
+from vmtui.whole import whole_in_thread
 
 _USTAR_LIMIT_BYTES = 8 * GIB
 
@@ -39,7 +40,7 @@ async def export_disk(
     async with _staged(target) as folder:
         file = folder / "disk"
         await qemu_img.convert(disk, file, target_format=target_format, progress=progress)
-        await asyncio.to_thread(_put, file, target)
+        await whole_in_thread(_put, file, target)
 
 
 async def export_ova(
@@ -67,10 +68,10 @@ async def export_ova(
             sizes_bytes.append((await qemu_img.info(disk)).virtual_size_bytes)
         envelope = folder / f"{stem}.ovf"
         described = ovf_writing.envelope(vm, files, sizes_bytes)
-        await asyncio.to_thread(envelope.write_bytes, described)
+        await whole_in_thread(envelope.write_bytes, described)
         package = folder / "package"
         await in_thread(_pack(package, (envelope, *files), stem), progress)
-        await asyncio.to_thread(_put, package, target)
+        await whole_in_thread(_put, package, target)
 
 
 def _pack(package: Path, files: Sequence[Path], stem: str) -> Generator[Progress, None, None]:

@@ -23,6 +23,7 @@ from vmtui.images.image import Image, ImageKind
 from vmtui.locks import try_lock, wait_lock
 from vmtui.progress import ProgressSink, no_progress
 from vmtui.spec import BootKind, name_problem
+from vmtui.whole import whole_in_thread
 
 __all__ = ["Image", "ImageKind", "Library", "default_root", "no_such_image"]
 
@@ -119,7 +120,7 @@ class Library:
         What is left in it by a killed process is removed by the next one.
         """
         async with self._changing():
-            folder = Path(await asyncio.to_thread(_new_folder, self.root))
+            folder = Path(await whole_in_thread(_new_folder, self.root))
             lock = try_lock(folder / ".lock")
         try:
             yield folder
@@ -143,14 +144,14 @@ class Library:
             stage.mkdir()
             file = stage / record.file_name(image.kind, image.format)
             try:
-                await asyncio.to_thread(self._take, image.path, file)
+                await whole_in_thread(self._take, image.path, file)
             except OSError as error:
                 raise not_writable(self.root, error) from error
             sum_ = image.sha256
             if summed and not sum_:
                 sum_ = await digest(file, "sha256", progress)
             added = replace(image, path=file, sha256=sum_, added_at_s=time.time())
-            await asyncio.to_thread(record.write, stage, added)
+            await whole_in_thread(record.write, stage, added)
             async with self._changing():
                 self.refuse_name(image.name)
                 try:
@@ -221,7 +222,7 @@ class Library:
             found = await digest(image.path, "sha256", progress)
             if not image.sha256:
                 first = replace(image, sha256=found)
-                await asyncio.to_thread(record.write, image.path.parent, first)
+                await whole_in_thread(record.write, image.path.parent, first)
                 return first
         if found != image.sha256:
             raise OperationError(

@@ -20,6 +20,7 @@ from vmtui.images.trust import Expected, expected
 from vmtui.images.unpack import unpack
 from vmtui.progress import Progress, ProgressSink
 from vmtui.spec import Boot, BootKind
+from vmtui.whole import whole_in_thread
 
 
 async def pull(
@@ -97,7 +98,7 @@ async def _whole(path: Path, target: Path, progress: ProgressSink) -> Path:
         await unpack(path, target, limit_bytes=FILE_LIMIT_BYTES, progress=progress)
     else:
         progress(Progress("bringing it into the library"))
-        await asyncio.to_thread(_link_or_copy, path, target)
+        await whole_in_thread(_link_or_copy, path, target)
     return target
 
 

@@ -20,6 +20,7 @@ from vmtui.errors import InputError, OperationError
 from vmtui.files import not_writable
 from vmtui.model import DiskKind, VMId
 from vmtui.parts import CloudInit
+from vmtui.whole import whole_in_thread
 
 
 async def clone(
@@ -126,8 +127,8 @@ async def _firmware(source: Machine, folder: Path, progress: ProgressSink) -> No
 
 async def _copy_file(source: Path, target: Path) -> None:
     try:
-        await asyncio.to_thread(shutil.copyfile, source, target)
-        await asyncio.to_thread(target.chmod, 0o600)
+        await whole_in_thread(shutil.copyfile, source, target)
+        await whole_in_thread(target.chmod, 0o600)
     except OSError as error:
         raise not_writable(target.parent, error) from error
 

@@ -11,6 +11,7 @@ from vmtui.backends.kvm.disks import SEED
 from vmtui.files import write_whole
 from vmtui.images.seed import seed
 from vmtui.parts import CloudInit
+from vmtui.whole import whole_in_thread
 
 KEPT = "cloud-init.json"
 """Beside `vm.toml` and not in it: people show that to each other, and user-data can have secrets
@@ -30,8 +31,8 @@ async def write(
         seed, cloud, vm_name=name, instance_id=instance_id, image_user=image_user
     )
     kept = msgspec.json.encode(_Kept(image_user, cloud))
-    await asyncio.to_thread(write_whole, folder / SEED, image)
-    await asyncio.to_thread(write_whole, folder / KEPT, kept)
+    await whole_in_thread(write_whole, folder / SEED, image)
+    await whole_in_thread(write_whole, folder / KEPT, kept)
 
 
 def read(folder: Path) -> tuple[CloudInit | None, str]:

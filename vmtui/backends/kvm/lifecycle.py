@@ -25,6 +25,7 @@ from vmtui.files import tail, write_whole
 from vmtui.images import micro
 from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, Accel, Power, State
 from vmtui.spec import BootKind
+from vmtui.whole import whole_in_thread
 
 READY_TIMEOUT_S = 30.0
 QUIT_TIMEOUT_S = 2.0
@@ -71,7 +72,7 @@ async def start(machine: Machine, taken: set[int]) -> list[str]:
     _clear(place)
     # The intent is on disk before the process: a vmtui that is killed in between leaves a QEMU
     # that the next one recognises by its command line.
-    await asyncio.to_thread(write_record, machine.record_path, record)
+    await whole_in_thread(write_record, machine.record_path, record)
     first_words = "".join(f"{line}\n" for line in ["started with: " + " ".join(command), *told])
     await asyncio.to_thread(write_whole, place.runtime / "qemu.log", first_words.encode())
     try:
@@ -95,7 +96,7 @@ async def _run(machine: Machine, place: Place, record: Record, beside: Companion
             start_ticks=start_ticks(process.pid) or 0,
             started_at_s=time.time(),
         )
-        await asyncio.to_thread(write_record, machine.record_path, started)
+        await whole_in_thread(write_record, machine.record_path, started)
         machine.took_process(process, started)
         await _ready(machine, place)
         beside.check(machine.name, place)

@@ -20,6 +20,7 @@ from vmtui.backends.kvm.definition import Definition, convert
 from vmtui.errors import BusyError, InputError, OperationError
 from vmtui.files import not_writable, write_whole
 from vmtui.locks import try_lock, wait_lock
+from vmtui.whole import whole_in_thread
 
 LOCK_TIMEOUT_S = 10.0
 _HIDDEN = "."
@@ -114,7 +115,7 @@ class Store:
 
     async def write(self, folder: Path, definition: Definition) -> None:
         """Write `vm.toml` into `folder`: the old content or the new, never a part."""
-        await asyncio.to_thread(write_whole, folder / "vm.toml", _toml(definition))
+        await whole_in_thread(write_whole, folder / "vm.toml", _toml(definition))
 
     @asynccontextmanager
     async def staged(self, name: str) -> AsyncIterator[Path]:

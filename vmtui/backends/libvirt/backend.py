@@ -19,7 +19,6 @@ from vmtui.backends.libvirt.display import Screens
 from vmtui.backends.libvirt.domain_facts import Definition
 from vmtui.backends.libvirt.link import Link
 from vmtui.backends.libvirt.places import Places, last_words
-from vmtui.backends.libvirt.volumes import whole
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import (
     NoSuchVMError,
@@ -42,6 +41,7 @@ from vmtui.model import (
 from vmtui.parts import CloudInit
 from vmtui.picture import Picture
 from vmtui.spec import Limits, VMSpec
+from vmtui.whole import whole
 
 DELETE_TIMEOUT_S = 120.0
 

@@ -20,9 +20,10 @@ from vmtui.backends.kvm.process import boot_id, start_ticks
 from vmtui.backends.libvirt import metadata
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.domain_xml import text_of
-from vmtui.backends.libvirt.volumes import Volumes, whole
+from vmtui.backends.libvirt.volumes import Volumes
 from vmtui.errors import VmtuiError
 from vmtui.model import VMId
+from vmtui.whole import whole
 
 DEFINE_TIMEOUT_S = 3600.0
 """To give up on a definition would leave a VM that appears later; keepalive tells a dead peer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +26,7 @@ from vmtui.backends.libvirt.storage import (
     volume_xml,
 )
 from vmtui.errors import InputError, OperationError, VmtuiError
+from vmtui.whole import whole
 
 T = TypeVar("T")
 
@@ -200,22 +201,6 @@ def _left_over(name: str) -> InputError:
         hint=f"Take another name, or delete it if you no longer need it: "
         f"virsh vol-delete {name} {POOL}",
     )
-
-
-async def whole(work: Awaitable[T], then: Callable[[], None] = lambda: None) -> T:
-    """Await something that must not be left half-way: cancelled, it is first seen to its end."""
-    task = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        while not task.done():
-            try:
-                await asyncio.wait({task})
-            except asyncio.CancelledError:
-                continue
-        if not task.cancelled() and task.exception() is None:
-            then()
-        raise
 
 
 async def _send(

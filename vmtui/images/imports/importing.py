@@ -21,6 +21,7 @@ from vmtui.images.pieces import in_thread
 from vmtui.images.unpack import unpack
 from vmtui.progress import ProgressSink, no_progress
 from vmtui.units import TIB
+from vmtui.whole import whole_in_thread
 
 UNPACKED_LIMIT_BYTES = 4 * TIB
 """What is packed may come to that; most of a real disk of that size are holes."""
@@ -134,7 +135,7 @@ async def _unpacked(path: Path, folder: Path, progress: ProgressSink) -> AsyncIt
         if depth == _NESTING_LIMIT:
             raise InputError(f"{path} is refused", why="it is packed too many times over")
         inside = folder / f"unpacked-{depth}"
-        await asyncio.to_thread(inside.mkdir)
+        await whole_in_thread(inside.mkdir)
         at = await _one_layer(packed, at, inside, progress)
     yield await asyncio.to_thread(locate, at, from_archive=at != path)
 
