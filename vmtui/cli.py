@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UsageError(f"{options.command} can't record", hint="vmtui --record FILE can.")
         from vmtui import commands  # noqa: PLC0415
 
-        return _run(commands.COMMANDS[options.command], options)
+        return _run(commands.command(options.command), options)
     except VmtuiError as error:
         print(f"vmtui: {error}", file=sys.stderr)
         return error.exit_status

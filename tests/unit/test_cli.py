@@ -4,13 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from argparse import _SubParsersAction
 from collections.abc import Callable
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from pathlib import Path
 
 import pytest
 
 from vmtui.actions import ACTIONS
+from vmtui.commands import PLACES, command
+from vmtui.parser import build_parser
 
 
 @dataclass
@@ -209,3 +213,9 @@ def test_without_libvirt_python_a_uri_says_what_to_install(tmp_path: Path) -> No
     assert "libvirt-python is not installed" in done.stderr
     assert "pip install" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_every_command_that_can_be_typed_does_something() -> None:
+    (commands,) = (a for a in build_parser()._actions if isinstance(a, _SubParsersAction))
+    assert set(commands.choices or ()) == set(PLACES)
+    assert all(iscoroutinefunction(command(name)) for name in PLACES)

@@ -3,49 +3,48 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from importlib import import_module
 from typing import Any
 
-from vmtui import actions
-from vmtui.commands import (
-    attaching,
-    creating,
-    listing,
-    machine,
-    powering,
-    presetting,
-    reaching,
-    showing,
-)
+from vmtui.actions import ACTIONS
 
 Command = Callable[[argparse.Namespace], Coroutine[Any, Any, int]]
 
-COMMANDS: dict[str, Command] = {
-    "list": listing.list_vms,
-    "show": listing.show,
-    "create": creating.create,
-    "sandbox": creating.sandbox,
-    "clone": creating.clone,
-    "preset": presetting.preset,
-    "images": machine.images,
-    "export": machine.export,
-    "console": attaching.console,
-    "log": attaching.log,
-    "screen": showing.screen,
-    "type": showing.type_text,
-    "key": showing.key,
-    "view": showing.view,
-    "ssh": reaching.ssh,
-    "cp": reaching.cp,
-    "wait": reaching.wait,
-    "top": listing.top,
-    "exporter": listing.exporter,
-    "doctor": machine.doctor,
-    "config": machine.config,
-    "completion": machine.completion,
+PLACES: Mapping[str, str] = {
+    "list": "listing.list_vms",
+    "show": "listing.show",
+    "create": "creating.create",
+    "sandbox": "creating.sandbox",
+    "clone": "creating.clone",
+    "preset": "presetting.preset",
+    "images": "imaging.images",
+    "export": "carrying.export_vm",
+    "console": "attaching.console",
+    "log": "attaching.log",
+    "screen": "showing.screen",
+    "type": "showing.type_text",
+    "key": "showing.key",
+    "view": "showing.view",
+    "ssh": "reaching.ssh",
+    "cp": "reaching.cp",
+    "wait": "reaching.wait",
+    "top": "listing.top",
+    "exporter": "listing.exporter",
+    "doctor": "machine.doctor",
+    "config": "machine.config",
+    "completion": "machine.completion",
     **{
-        action.command: powering.lifecycle
-        for action in actions.ACTIONS
+        action.command: "powering.lifecycle"
+        for action in ACTIONS
         if action.command and action.prepare is not None
     },
 }
+"""By the name of a command, its module here and its function in that."""
+
+
+def command(name: str) -> Command:
+    """What a command does. Only what it needs itself is imported: `vmtui list` is waited for."""
+    module, _, function = PLACES[name].partition(".")
+    found: Command = getattr(import_module(f"{__name__}.{module}"), function)
+    return found

@@ -30,20 +30,6 @@ async def doctor(options: argparse.Namespace) -> int:
     return EXIT_DONE if all(check.ok for check in found) else EXIT_FAILED
 
 
-async def images(options: argparse.Namespace) -> int:
-    """`vmtui images VERB`."""
-    from vmtui.commands.imaging import images as run  # noqa: PLC0415
-
-    return await run(options)
-
-
-async def export(options: argparse.Namespace) -> int:
-    """`vmtui export NAME FILE`."""
-    from vmtui.commands.carrying import export_vm  # noqa: PLC0415
-
-    return await export_vm(options)
-
-
 async def config(options: argparse.Namespace) -> int:
     """`vmtui config path|show|check`."""
     if options.what == "path":
