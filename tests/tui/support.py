@@ -66,6 +66,18 @@ class Renamed(DemoBackend):
             self._vms[vm.id] = replace(vm, name=name)
 
 
+class Leased(DemoBackend):
+    """Its web-01 has a tag, and an address from a lease."""
+
+    async def vms(self) -> Sequence[VM]:
+        return [
+            replace(vm, tags=("shop",), addresses=("10.0.0.7",), address_origin="lease")
+            if vm.name == "web-01"
+            else vm
+            for vm in await super().vms()
+        ]
+
+
 class Slow(DemoBackend):
     """Operations wait until they are let go."""
 

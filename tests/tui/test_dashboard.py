@@ -12,6 +12,7 @@ from textual.strip import Strip
 
 from tests.tui.support import (
     Emulated,
+    Leased,
     Renamed,
     Stalling,
     Unreachable,
@@ -22,6 +23,7 @@ from tests.tui.support import (
     said,
     shown,
     until,
+    whole,
 )
 from vmtui.app import FleetChanged
 from vmtui.backends.demo import DemoBackend
@@ -132,6 +134,17 @@ async def test_the_filter_is_live_and_escape_clears_it() -> None:
         assert "No VM matches 'zzz'" in shown(app.dashboard.table)
         await press(pilot, "escape")
         await until(pilot, lambda: len(names(app)) == 12)
+
+
+async def test_tags_are_found_and_shown_with_where_the_address_is_from() -> None:
+    async with running(Leased()) as (app, pilot):
+        await press(pilot, "slash", *"shop", "enter")
+        await until(pilot, lambda: names(app) == ["web-01"])
+        await press(pilot, "enter")
+        await until(pilot, lambda: isinstance(app.screen, VMScreen))
+        await press(pilot, "shift+tab")
+        await until(pilot, lambda: "10.0.0.7, by its lease" in whole(app))
+        await until(pilot, lambda: "shop" in whole(app))
 
 
 async def test_letters_typed_into_the_filter_are_no_commands() -> None:

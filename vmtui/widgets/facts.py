@@ -17,6 +17,10 @@ from vmtui.widgets.states import accel_badge, vm_state
 FIRMWARE = {Firmware.BIOS: "BIOS", Firmware.UEFI: "UEFI", Firmware.SECURE_BOOT: "UEFI, Secure Boot"}
 
 
+_ORIGINS = {"agent": "its agent", "lease": "its lease", "ARP": "ARP", "forward": "a forwarded port"}
+"""How the address of a VM is known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One line: a label, what it is, and how it is drawn."""
@@ -39,7 +43,7 @@ def facts(row: VMView, connection: ConnectionView | None, ink: Ink, clock: Clock
     found.append(Fact("uptime", duration(uptime_s(row, clock)), ink.text))
     found.append(Fact("vCPUs", str(vm.vcpus), ink.text))
     found.append(Fact("memory", _memory(row), ink.text))
-    found.append(Fact("address", ", ".join(map(plain, vm.addresses)) or "–", ink.text))
+    found.append(Fact("address", _addresses(vm), ink.text))
     found += [_disk("" if i else "disk", d, ink) for i, d in enumerate(vm.disks)]
     found += [
         Fact(
@@ -57,13 +61,22 @@ def facts(row: VMView, connection: ConnectionView | None, ink: Ink, clock: Clock
     if connection is not None:
         found.append(Fact("on", plain(connection.label), ink.text))
     found.append(Fact("UUID", plain(vm.uuid), ink.quiet))
-    if not vm.persistent:
+    if vm.throwaway or not vm.persistent:
         found.append(Fact("kept", "no: it vanishes when it stops", ink.warn))
     if vm.autostart:
         found.append(Fact("autostart", "yes", ink.text))
+    if vm.tags:
+        found.append(Fact("tags", plain(" · ".join(vm.tags)), ink.text))
     if vm.description:
         found.append(Fact("about", plain(vm.description), ink.quiet))
     return found
+
+
+def _addresses(vm: VM) -> str:
+    if not vm.addresses:
+        return "–"
+    origin = f", by {_ORIGINS.get(vm.address_origin, plain(vm.address_origin))}"
+    return ", ".join(map(plain, vm.addresses)) + (origin if vm.address_origin else "")
 
 
 def _memory(row: VMView) -> str:

@@ -143,7 +143,9 @@ class Rows:
     def _matches(self, one: _Ranked, words: Sequence[str]) -> bool:
         if not one.text:
             vm = one.row.vm
-            shown = " ".join([vm.name, vm.state.value, *vm.addresses, self.label(one.row)])
+            shown = " ".join(
+                [vm.name, vm.state.value, *vm.addresses, *vm.tags, self.label(one.row)]
+            )
             one.text = plain(shown).lower()
         return all(word in one.text for word in words)
 
