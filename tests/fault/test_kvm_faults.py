@@ -229,6 +229,9 @@ async def test_a_stopped_qemu_does_not_hold_up_the_rest(site: Site) -> None:
         async with asyncio.timeout(5):
             while any(m.monitor is None for m in backend._machines):
                 await asyncio.sleep(0.05)
+        async with asyncio.timeout(10):
+            while len(await backend.counters(vms)) < len(vms):
+                await asyncio.sleep(0.05)
         for number, kind in ((signal.SIGSTOP, Stalled), (signal.SIGCONT, Counters)):
             os.kill(site.pid("web"), number)
             async with asyncio.timeout(10):

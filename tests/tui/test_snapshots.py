@@ -245,6 +245,7 @@ def test_console_grid(snap_compare: Compare, frozen: Hands, size: tuple[int, int
         await pilot.press("ctrl+backslash", "b")
         await pilot.press(*"ls", "enter")
         await until(pilot, lambda: whole(app).count("notes.txt") == 4)
+        await until(pilot, lambda: whole(app).count(":~#") == 8)
 
     assert snap_compare(app, terminal_size=size, run_before=before)
 
