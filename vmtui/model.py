@@ -100,6 +100,16 @@ class SshAccess:
 
 
 @dataclass(frozen=True, slots=True)
+class Balance:
+    """How a VM's memory may be moved by itself. None: the policy's own default."""
+
+    least_bytes: int | None = None
+    most_bytes: int | None = None
+    weight: int = 100
+    reserve_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VM:
     """One VM as its connection describes it; text in it is as the connection gave it."""
 
@@ -125,6 +135,11 @@ class VM:
     ssh: SshAccess = SshAccess()
     tags: tuple[str, ...] = ()
     throwaway: bool = False  # gone with all its files once it is off
+    notes: str = ""
+    protected: bool = False  # neither deleted nor forced off until that is taken off
+    restart: bool = False  # started again when it crashed
+    pending: bool = False  # it runs, and its next boot takes something otherwise
+    balance: Balance | None = None  # how vmtui may move its memory; None: it may not
     problem: str = ""  # why it is broken, or what is wrong with it
 
     @property

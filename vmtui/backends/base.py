@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import InputError
+from vmtui.hardware.around import Balloon, Barrier, FirmwareFacts, TpmFacts
+from vmtui.hardware.changes import Change, ChangePlan, DefinitionText, Outcome, When
+from vmtui.hardware.devices import HostDevice
+from vmtui.hardware.tree import Hardware
 from vmtui.model import VM, Event, Host, Power, VMId
 from vmtui.parts import CloudInit
 from vmtui.picture import Picture
@@ -34,6 +39,12 @@ class Feature(Flag):
     POINTER = auto()  # Displays.point works too
     CLONE = auto()  # implements Clones
     SANDBOX = auto()  # makes VMs with VMSpec.throwaway
+    CONFIGURE = auto()  # implements Configures
+    BALLOON = auto()  # implements Balloons
+    TPM = auto()  # implements Tpms
+    VARIABLES = auto()  # implements FirmwareVariables
+    PASSTHROUGH = auto()  # implements HostDevices
+    TRASH = auto()  # implements Trash
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +54,9 @@ class Doomed:
     what: str  # such as "disk", "TPM state", "UEFI variables", "snapshot"
     name: str  # path or volume
     size_bytes: int | None = None
+    warning: str = ""  # what is lost with it that can't be had again
+    spared: bool = False  # chosen to stay after all
+    sparable: bool = False  # whether it can be
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +69,17 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class DeletePlan:
-    """All that a deletion removes and leaves, made by the backend and shown before it is done."""
+    """All that a deletion removes and leaves, made by the backend and shown before it is done.
+
+    With `to_trash` it can be brought back for a while, where a backend has `Trash`.
+    """
 
     vm: VMId
     name: str
     doomed: tuple[Doomed, ...]
     kept: tuple[Kept, ...] = ()
     force_off: bool = False  # the VM is active: it is powered off first
+    to_trash: bool = False
 
 
 class Backend(Protocol):
@@ -344,4 +362,142 @@ class Displays(Protocol):
 
     async def viewer(self, vm: VMId) -> Viewer:
         """Where a viewer connects. Raises UnsupportedError where none can."""
+        ...
+
+
+@runtime_checkable
+class Configures(Protocol):
+    """Feature.CONFIGURE.
+
+    All raise NoSuchVMError. What a definition says that vmtui does not know stays as it is.
+    """
+
+    async def hardware(self, vm: VMId) -> Hardware:
+        """All that it has, now and at its next boot."""
+        ...
+
+    async def plan(self, vm: VMId, changes: Sequence[Change], when: When = When.AUTO) -> ChangePlan:
+        """What the changes would do, together; nothing is changed.
+
+        Raises InputError, RefusedError, StateError, MissingError or UnsupportedError with the
+        reason for what can't be: before anything was changed is the time to hear of it.
+        """
+        ...
+
+    async def change(self, plan: ChangePlan, progress: ProgressSink = no_progress) -> Outcome:
+        """Do what the plan says: the stored definition whole, then what is live, step by step.
+
+        Raises StateError when the VM changed since the plan was made, and what `plan` raises. A
+        live step that fails is told in the outcome; it stays for the next boot.
+        """
+        ...
+
+    async def definition(self, vm: VMId) -> DefinitionText:
+        """What is stored, for an editor."""
+        ...
+
+    async def plan_text(
+        self, vm: VMId, edited: DefinitionText, when: When = When.AUTO
+    ) -> ChangePlan:
+        """What `change` would make of an edited definition: checked, as a difference.
+
+        Raises InputError whose reason begins with `line N: ` where the line is known.
+        """
+        ...
+
+
+@runtime_checkable
+class Balloons(Protocol):
+    """Feature.BALLOON. Both raise StateError when it is off, UnsupportedError without a balloon."""
+
+    async def balloon(self, vm: VMId) -> Balloon:
+        """What it was asked for, and has, this moment."""
+        ...
+
+    async def ask_memory(self, vm: VMId, target_bytes: int) -> None:
+        """Ask the guest to leave itself that much, live only. Success means asked, not got."""
+        ...
+
+
+@runtime_checkable
+class Tpms(Protocol):
+    """Feature.TPM. All raise UnsupportedError for a VM that has no software TPM."""
+
+    async def tpm(self, vm: VMId) -> TpmFacts:
+        """What it is, and where its state."""
+        ...
+
+    async def back_up_tpm(self, vm: VMId, to: Path) -> None:
+        """Its state as one file, private to the user; the VM is off (else StateError)."""
+        ...
+
+    async def restore_tpm(self, vm: VMId, source: Path) -> None:
+        """Replace its state by one of `back_up_tpm`, whole or not at all; the VM is off."""
+        ...
+
+    async def clear_tpm(self, vm: VMId) -> None:
+        """Begin anew with an empty state: disk keys sealed in it are lost. The VM is off."""
+        ...
+
+
+@runtime_checkable
+class FirmwareVariables(Protocol):
+    """Feature.VARIABLES. All but the first need a VM that is off; UnsupportedError with BIOS."""
+
+    async def firmware(self, vm: VMId) -> FirmwareFacts:
+        """Which files it is, and where its variables began."""
+        ...
+
+    async def reset_variables(self, vm: VMId, template: Path | None = None) -> None:
+        """Begin anew, from the firmware's own or from a file with keys of one's own."""
+        ...
+
+    async def back_up_variables(self, vm: VMId, to: Path) -> None:
+        """A copy of them, private to the user."""
+        ...
+
+
+@runtime_checkable
+class Isolates(Protocol):
+    """For backends that can tell what keeps a guest from all else."""
+
+    async def isolation(self, vm: VMId) -> Sequence[Barrier]:
+        """Each barrier, and what would tighten it."""
+        ...
+
+
+@runtime_checkable
+class HostDevices(Protocol):
+    """Feature.PASSTHROUGH."""
+
+    async def host_devices(self) -> Sequence[HostDevice]:
+        """Those of the host, with what uses them and why one can't be passed through."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Trashed:
+    """A deleted VM that can still be brought back."""
+
+    vm: VMId
+    name: str
+    deleted_at_s: float  # Unix time
+    gone_at_s: float  # Unix time after which it is removed for good
+    size_bytes: int | None = None
+
+
+@runtime_checkable
+class Trash(Protocol):
+    """Feature.TRASH: deletions with DeletePlan.to_trash."""
+
+    async def trashed(self) -> Sequence[Trashed]:
+        """The last deleted first."""
+        ...
+
+    async def restore(self, vm: VMId) -> None:
+        """Bring it back. Raises NoSuchVMError, InputError when its name was taken meanwhile."""
+        ...
+
+    async def purge(self, vm: VMId) -> None:
+        """Remove it for good."""
         ...

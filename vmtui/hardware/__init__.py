@@ -1,0 +1,1 @@
+"""What a VM is made of, now and at its next boot, and how that is changed."""
