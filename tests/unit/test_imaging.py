@@ -91,6 +91,7 @@ async def test_a_direct_vm_that_leans_on_an_image_is_asked_for_whatever_is_conne
         "import", str(disk)
     )
     create = ["-c", "kvm:", "create", "v", "--image", "web-server"]
+    create += ["--firmware", "uefi", "--tpm"]
     assert await creating.create(build_parser().parse_args(create)) == 0
     capsys.readouterr()
     assert json.loads(await run("show", "web-server", "--json"))["used_by"] == ["v"]
@@ -98,7 +99,9 @@ async def test_a_direct_vm_that_leans_on_an_image_is_asked_for_whatever_is_conne
     for target in (ova, whole):
         export = build_parser().parse_args(["-c", "kvm:", "export", "v", str(target)])
         assert await carrying.export_vm(export) == 0
-        assert capsys.readouterr().out == f"v is exported to {target}\n"
+        told = capsys.readouterr()
+        assert told.out.startswith(f"v is exported to {target}, without its UEFI variables (")
+        assert "not carried over: the state of its TPM" in told.err
     with tarfile.open(ova) as archive:
         assert archive.getnames() == ["v.ovf", "v.mf", "v-disk1.vmdk"]
     compare = ["qemu-img", "compare", "-q", str(disk), str(whole)]
@@ -114,7 +117,11 @@ async def test_plans_and_refusals(run: Run, tmp_path: Path) -> None:
     disk = tmp_path / "a.img"
     disk.write_bytes(DISK)
     assert "disk: a.img" in await run("import", "--plan", str(disk))
-    assert "disks" in json.loads(await run("import", "--plan", "--json", str(disk)))
+    assert not json.loads(await run("import", "--plan", "--json", str(disk)))["from_another"]
+    vdi = tmp_path / "a.vdi"
+    write = ["qemu-img", "create", "-q", "-f", "vdi", str(vdi), "8M"]
+    subprocess.run(write, check=True)  # noqa: ASYNC221
+    assert "import it with --virt-v2v" in await run("import", "--plan", str(vdi))
     with pytest.raises(InputError, match="no image 'debain-12'"):
         await run("show", "debain-12")
     with pytest.raises(InputError, match="no image"):

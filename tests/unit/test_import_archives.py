@@ -116,6 +116,29 @@ def test_a_header_that_is_read_whole_is_limited(tmp_path: Path) -> None:
     assert "a header of over 16 MiB" in refused(tar_members, path)
 
 
+def sparse(records: dict[str, str]) -> bytes:
+    """The headers of a member that is stored with holes, as GNU tar writes them in 1.0."""
+    info = tarfile.TarInfo("disk.raw")
+    info.size = 512
+    info.pax_headers = {f"GNU.sparse.{key}": value for key, value in records.items()}
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+def test_a_file_with_holes_is_refused_and_its_list_of_them_limited(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    header = sparse({"major": "1", "minor": "0", "realsize": "4096"})
+    path.write_bytes(header + b"1\n0\n0\n".ljust(512, b"\0") + bytes(1024))
+    assert "'disk.raw' is stored with holes" in refused(tar_members, path)
+    path.write_bytes(header + b"9999999999\n" + b"0\n" * 2 * MIB)
+    assert "its headers are too large" in refused(tar_members, path)
+    old = bytearray(tarfile.TarInfo("disk.raw").tobuf(tarfile.GNU_FORMAT))
+    old[156:157], old[482] = tarfile.GNUTYPE_SPARSE, 1
+    old[148:156] = b" " * 8
+    old[148:156] = f"{sum(old):06o}\0 ".encode()
+    path.write_bytes(old)
+    assert "is damaged" in refused(tar_members, path)
+
+
 @pytest.mark.parametrize("members", [tar_members, zip_members])
 def test_no_archive_at_all(tmp_path: Path, members: Members) -> None:
     path = tmp_path / "a"

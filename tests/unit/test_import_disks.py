@@ -194,6 +194,39 @@ async def test_an_ovf_beside_its_disks(content: Path, tmp_path: Path, library: L
         await plan(folder / "web.ovf")
 
 
+async def test_disks_that_are_packed_within_an_ova(
+    content: Path, tmp_path: Path, library: Library
+) -> None:
+    ova, folder = await exported(content, tmp_path), tmp_path / "packed"
+    with tarfile.open(ova) as archive:
+        archive.extractall(folder, filter="data")
+    envelope = folder / "web.ovf"
+    text = envelope.read_text()
+    for disk in ("web-disk1.vmdk", "web-disk2.vmdk"):
+        (folder / f"{disk}.gz").write_bytes(gzip.compress((folder / disk).read_bytes(), 1))
+        text = text.replace(f'"{disk}"', f'"{disk}.gz" ovf:compression="gzip"')
+    envelope.write_text(text)
+    (folder / "web.mf").unlink()
+    again = tmp_path / "again.ova"
+    with tarfile.open(again, "w") as archive:
+        for name in ("web.ovf", "web-disk1.vmdk.gz", "web-disk2.vmdk.gz"):
+            archive.add(folder / name, name)
+    for number, path in enumerate((envelope, again)):
+        planned = await plan(path)
+        assert "web-disk1.vmdk.gz is packed" in planned.notes[0]
+        imported = await import_file(path, f"web{number}", library)
+        for image in imported.images:
+            assert guest_sum(image.path, "qcow2") == guest_sum(content, "raw")
+    with tarfile.open(again) as archive:
+        at = archive.getmember("web-disk2.vmdk.gz").offset_data
+    damaged = bytearray(again.read_bytes())
+    damaged[at + 100_000] ^= 1
+    again.write_bytes(damaged)
+    with pytest.raises(InputError, match="is damaged"):
+        await import_file(again, "web", library)
+    assert sorted({name.partition("-")[0] for name in left(library)}) == ["web0", "web1"]
+
+
 async def test_the_second_name_that_is_taken_leaves_nothing(
     content: Path, tmp_path: Path, library: Library
 ) -> None:

@@ -50,3 +50,8 @@ def _add_import(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--plan", action="store_true", help="only say what would come, and what would not"
     )
+    command.add_argument(
+        "--virt-v2v",
+        action="store_true",
+        help="let virt-v2v give the guest drivers for the hardware of VMs here",
+    )

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from vmtui.backends.kvm.accel import prove
 from vmtui.commands.telling import clear_progress, on_terminal
 from vmtui.errors import EXIT_DONE, InputError, StateError, UnsupportedError
 from vmtui.images.export import export_disk, export_ova
@@ -21,7 +22,8 @@ from vmtui.images.imports import importing
 from vmtui.images.imports.foreign import Foreign, ForeignNic
 from vmtui.images.library import Library
 from vmtui.images.qemu_img import Source
-from vmtui.model import VM, DiskKind, State
+from vmtui.images.virt_v2v import VirtV2v
+from vmtui.model import VM, DiskKind, Firmware, State
 from vmtui.opening import connected
 from vmtui.output import print_json
 from vmtui.units import MIB, plain, size
@@ -35,6 +37,7 @@ _FORMATS = {
     ".vhd": "vpc",
     ".vhdx": "vhdx",
 }
+_VIRT_V2V_HELPS = "if the guest does not start: import it with --virt-v2v, which gives it drivers"
 
 
 async def import_image(options: argparse.Namespace) -> int:
@@ -46,11 +49,13 @@ async def import_image(options: argparse.Namespace) -> int:
         return EXIT_DONE
     # What can't be carried over is told before anything is done.
     _tell_notes(planned.notes)
+    if planned.from_another and not options.virt_v2v:
+        _tell_notes([_VIRT_V2V_HELPS])
     name = options.name or _name_for(path)
-    imported = await importing.import_file(path, name, Library(), on_terminal)
+    virt_v2v = VirtV2v.found((await prove()).accel) if options.virt_v2v else None
+    imported = await importing.import_file(path, name, Library(), on_terminal, virt_v2v=virt_v2v)
     clear_progress()
-    if planned.packed:
-        _tell_notes(imported.notes)
+    _tell_notes([note for note in imported.notes if note not in planned.notes])
     if options.json:
         told = {"images": imported.images, "foreign": imported.foreign, "notes": imported.notes}
         print_json(msgspec.to_builtins(told, enc_hook=str))
@@ -89,8 +94,8 @@ async def export_vm(options: argparse.Namespace) -> int:
         vm = fleet.vm(ref)
         _refuse_unless_off(vm)
         disks = _disks(ref.uri, vm)
-        if vm.tpm:
-            _tell_notes(["not carried over: the state of its TPM, with the keys in it"])
+        left = _left_behind(vm)
+        _tell_notes([f"not carried over: {thing}" for thing in left])
         described = Foreign(
             "vmtui",
             vm.name,
@@ -107,8 +112,19 @@ async def export_vm(options: argparse.Namespace) -> int:
             raise StateError(
                 f"{vm.name} is not exported", why="it was started while its disks were read"
             )
-    print(plain(f"{vm.name} is exported to {target}"))
+    without = f", without {' and '.join(left)}" if left else ""
+    print(plain(f"{vm.name} is exported to {target}{without}"))
     return EXIT_DONE
+
+
+def _left_behind(vm: VM) -> list[str]:
+    """What belongs to the VM and is in none of its disks."""
+    left = []
+    if vm.firmware not in (None, Firmware.BIOS):
+        left.append("its UEFI variables (boot entries, enrolled keys)")
+    if vm.tpm:
+        left.append("the state of its TPM, with the keys in it")
+    return left
 
 
 def _refuse_unless_off(vm: VM) -> None:
@@ -171,6 +187,8 @@ def _tell_plan(planned: importing.Plan, *, as_json: bool) -> None:
         print(plain(f"card: {nic.model or 'some'} on {nic.network or 'some network'}"))
     for note in planned.notes:
         print(plain(note))
+    if planned.from_another:
+        print(_VIRT_V2V_HELPS)
 
 
 def _tell_notes(notes: Sequence[str]) -> None:

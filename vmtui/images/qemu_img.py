@@ -136,17 +136,17 @@ async def convert(
         raise OperationError(f"{source.path} could not be converted", why=why, hint=hint) from error
 
 
-def limited(*argv: str, memory_bytes: int) -> tuple[str, ...]:
+def limited(*argv: str, memory_bytes: int, end_by: str = "KILL") -> tuple[str, ...]:
     """`argv` for a process with `memory_bytes` of address space, no core, and no life of its own.
 
     By util-linux's programs: what Python offers sets such things after the start, or runs code
-    between fork and exec beside threads. When vmtui is killed, so is the process: it would go on
-    to fill the disk with what is deleted already.
+    between fork and exec beside threads. When vmtui is killed, so is the process (by the signal
+    `end_by`): it would go on to fill the disk with what is deleted already.
     """
     if shutil.which(argv[0]) is None:
         raise missing(argv[0])
     limits = ("prlimit", f"--as={memory_bytes}", "--core=0", "--")
-    return (*limits, "setpriv", "--pdeathsig", "KILL", "--", *argv)
+    return (*limits, "setpriv", "--pdeathsig", end_by, "--", *argv)
 
 
 async def _look(source: Source, *arguments: str, timeout_s: float = LOOK_TIMEOUT_S) -> str:

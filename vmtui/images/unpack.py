@@ -43,38 +43,73 @@ class _Decompressor(Protocol):
     def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
 
 
-async def unpack(source: Path, target: Path, *, limit_bytes: int, progress: ProgressSink) -> None:
+class _Piece:
+    """A part of a file, read as if it were all of it."""
+
+    def __init__(self, file: IO[bytes], offset_bytes: int, size_bytes: int) -> None:
+        self._file, self._offset_bytes, self.size_bytes = file, offset_bytes, size_bytes
+        self.seek(0)
+
+    def read(self, count: int = -1) -> bytes:
+        left_bytes = self.size_bytes - self.tell()
+        return self._file.read(left_bytes if count < 0 else min(count, left_bytes))
+
+    def seek(self, to: int) -> int:
+        return self._file.seek(self._offset_bytes + to)
+
+    def tell(self) -> int:
+        return self._file.tell() - self._offset_bytes
+
+
+async def unpack(
+    source: Path,
+    target: Path,
+    *,
+    limit_bytes: int,
+    progress: ProgressSink,
+    offset_bytes: int = 0,
+    size_bytes: int | None = None,
+) -> None:
     """Write what is packed in `source` to `target`, which must not be there yet; sparse, synced.
 
-    Raises InputError when it is damaged, not packed, or comes to more than `limit_bytes`, and
-    OperationError when it can't be written. Nothing is left of `target` unless it is whole.
+    With `size_bytes` it is a piece of `source` that is packed. Raises InputError when it is
+    damaged, not packed, or comes to more than `limit_bytes`, and OperationError when it can't be
+    written. Nothing is left of `target` unless it is whole.
     """
-    await in_thread(unpacking(source, target, limit_bytes), progress)
+    steps = unpacking(source, target, limit_bytes, offset_bytes, size_bytes)
+    await in_thread(steps, progress)
 
 
-def unpacking(source: Path, target: Path, limit_bytes: int) -> Generator[Progress, None, None]:
+def unpacking(
+    source: Path,
+    target: Path,
+    limit_bytes: int,
+    offset_bytes: int = 0,
+    size_bytes: int | None = None,
+) -> Generator[Progress, None, None]:
     """The steps of `unpack`, for what works in a thread already."""
     with os.fdopen(open_plain(source), "rb") as file:
+        whole_bytes = os.fstat(file.fileno()).st_size if size_bytes is None else size_bytes
+        packed = _Piece(file, offset_bytes, whole_bytes)
         try:
             output = target.open("xb")
         except OSError as error:
             raise not_writable(target.parent, error) from error
         with written(output, target):
-            yield from _copy(_content(file, source), source, file, output, limit_bytes)
+            yield from _copy(packed, source, output, limit_bytes)
 
 
 def _copy(
-    content: Iterator[bytes], source: Path, file: IO[bytes], output: IO[bytes], limit_bytes: int
+    packed: _Piece, source: Path, output: IO[bytes], limit_bytes: int
 ) -> Generator[Progress, None, None]:
-    whole_bytes = os.fstat(file.fileno()).st_size
     try:
-        for piece in content:
+        for piece in _content(packed, source):
             if output.tell() + len(piece) > limit_bytes:
                 raise InputError(
                     f"{source} is refused", why=f"it unpacks to more than {size(limit_bytes)}"
                 )
             write_sparse(output, piece)
-            fraction = file.tell() / whole_bytes
+            fraction = packed.tell() / packed.size_bytes
             yield Progress(f"unpacking {source.name} {100 * fraction:.0f} %", fraction)
     except DAMAGED as error:
         hint = "Was the download cut off?"
@@ -108,7 +143,7 @@ def write_sparse(output: IO[bytes], piece: bytes) -> None:
             output.write(block)
 
 
-def _content(file: IO[bytes], source: Path) -> Iterator[bytes]:
+def _content(file: _Piece, source: Path) -> Iterator[bytes]:
     head = file.read(8)
     file.seek(0)
     kind = next((name for magic, name in PACKINGS.items() if head.startswith(magic)), "")
@@ -122,7 +157,7 @@ def _content(file: IO[bytes], source: Path) -> Iterator[bytes]:
         raise InputError(f"{source} is not packed", why="it is neither gzip, xz nor zstd")
 
 
-def _streams(file: IO[bytes], kind: str) -> Iterator[bytes]:
+def _streams(file: _Piece, kind: str) -> Iterator[bytes]:
     """The content of one or several streams behind each other, as `xz` and `zstd` write them."""
     data = file.read(PIECE_BYTES)
     while data:

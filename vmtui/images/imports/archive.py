@@ -24,6 +24,8 @@ from vmtui.units import MIB, size
 MEMBERS_LIMIT = 1000
 HEADERS_LIMIT_BYTES = 16 * MIB
 """A list of members, or one member's own header, that is larger is an attack on memory."""
+TAR_LIMIT_BYTES = 2 * MIB
+"""Of all headers of a tar: what lists a member's holes is read a block at a time."""
 
 _ENCRYPTED = 0x1
 _SPECIAL = re.compile(r"[\x00-\x1f\x7f:\\]")
@@ -52,10 +54,12 @@ def tar_members(path: Path) -> tuple[Member, ...]:
     """The files in a tar that is not packed, none of them dangerous. Blocks; raises InputError."""
     with os.fdopen(open_plain(path), "rb") as file:
         end_bytes = os.fstat(file.fileno()).st_size
+        careful = cast("IO[bytes]", _Careful(file, TAR_LIMIT_BYTES))
         try:
-            with tarfile.open(fileobj=cast("IO[bytes]", _Careful(file)), mode="r:") as archive:
+            with tarfile.open(fileobj=careful, mode="r:") as archive:
                 return _checked(path, _of_tar(path, archive, end_bytes))
-        except (tarfile.TarError, EOFError, ValueError, OSError) as error:
+        # IndexError: of a list of holes that ends within a block.
+        except (tarfile.TarError, EOFError, ValueError, IndexError, OSError) as error:
             raise InputError(f"{path} is damaged", why=str(error)) from error
 
 
@@ -96,10 +100,13 @@ def extract_zip(
 
 
 class _Careful:
-    """A file of which nobody reads much at once, as the readers of archives would if told to."""
+    """A file of which nobody reads much at once, as the readers of archives would if told to.
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self._file = file
+    With `total_bytes`, nor more than that altogether.
+    """
+
+    def __init__(self, file: IO[bytes], total_bytes: int | None = None) -> None:
+        self._file, self._total_bytes = file, total_bytes
         self.seek, self.tell = file.seek, file.tell
         self.seekable, self.close = file.seekable, file.close
 
@@ -108,6 +115,10 @@ class _Careful:
         content = self._file.read(most if count < 0 else min(count, most))
         if len(content) > HEADERS_LIMIT_BYTES:
             raise ValueError(f"it has a header of over {size(HEADERS_LIMIT_BYTES)}")
+        if self._total_bytes is not None:
+            self._total_bytes -= len(content)
+            if self._total_bytes < 0:
+                raise ValueError("its headers are too large")
         return content
 
 

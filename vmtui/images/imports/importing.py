@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vmtui.errors import InputError
@@ -15,10 +15,11 @@ from vmtui.images.formats import PACKINGS, probe
 from vmtui.images.image import Image, ImageKind
 from vmtui.images.imports.archive import extract_zip, zip_members
 from vmtui.images.imports.foreign import Foreign
-from vmtui.images.imports.sources import Located, chosen, locate, verify
+from vmtui.images.imports.sources import Located, Piece, chosen, locate, verify
 from vmtui.images.library import Library
 from vmtui.images.pieces import in_thread
 from vmtui.images.unpack import unpack
+from vmtui.images.virt_v2v import VirtV2v
 from vmtui.progress import ProgressSink, no_progress
 from vmtui.units import TIB
 from vmtui.whole import whole_in_thread
@@ -26,6 +27,7 @@ from vmtui.whole import whole_in_thread
 UNPACKED_LIMIT_BYTES = 4 * TIB
 """What is packed may come to that; most of a real disk of that size are holes."""
 
+_OF_OTHERS = ("vmdk", "vdi", "vpc", "vhdx")  # the disks of VMware, VirtualBox and Hyper-V
 _NESTING_LIMIT = 3  # such as an OVA in a tar that is packed
 
 
@@ -38,6 +40,7 @@ class Plan:
     is_iso: bool = False
     packed: str = ""  # how: then what is in it is known once it is unpacked
     notes: tuple[str, ...] = ()
+    from_another: bool = False  # another hypervisor: virt-v2v may help its guest
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +62,22 @@ async def plan(path: Path) -> Plan:
 
 
 async def import_file(
-    path: Path, name: str, library: Library, progress: ProgressSink = no_progress
+    path: Path,
+    name: str,
+    library: Library,
+    progress: ProgressSink = no_progress,
+    *,
+    virt_v2v: VirtV2v | None = None,
 ) -> Imported:
     """Take the disks of the VM or image at `path` into the library: `name`, `name`-2 and so on.
 
-    All or nothing, also when cancelled. Raises InputError, MissingError, OperationError.
+    With `virt_v2v` the guest on them is converted. All or nothing, also when cancelled. Raises
+    InputError, MissingError, OperationError.
     """
     library.refuse_name(name)
     async with library.scratch() as folder, _unpacked(path, folder, progress) as located:
-        planned = await _planned(located)
         await in_thread(verify(located), progress)
+        planned = await _planned(await _disks_unpacked(located, folder, progress))
         if planned.is_iso:
             [piece] = located.disks
             iso_bytes = piece.path.stat().st_size
@@ -77,15 +86,27 @@ async def import_file(
         names = [name, *(f"{name}-{number}" for number in range(2, len(planned.disks) + 1))]
         for further in names[1:]:
             library.refuse_name(further)
-        images = []
-        for number, (called, disk) in enumerate(zip(names, planned.disks, strict=True), 1):
-            target = folder / f"{number}.qcow2"
-            which = f" {number} of {len(names)}" if len(names) > 1 else ""
-            await qemu_img.convert(
-                disk.source, target, text=f"converting disk{which}", progress=progress
-            )
-            images.append(_image(called, target, disk, planned, path))
-        return Imported(await _added(images, library, progress), planned.foreign, planned.notes)
+        files = await _converted(planned.disks, folder, progress)
+        changed = await virt_v2v.convert(files, progress) if virt_v2v else ()
+        images = [
+            _image(called, file, disk, planned, path)
+            for called, file, disk in zip(names, files, planned.disks, strict=True)
+        ]
+        added = await _added(images, library, progress)
+        return Imported(added, planned.foreign, (*planned.notes, *changed))
+
+
+async def _converted(
+    found: Sequence[Disk], folder: Path, progress: ProgressSink
+) -> tuple[Path, ...]:
+    """Each disk as a qcow2 in `folder`."""
+    files = []
+    for number, disk in enumerate(found, 1):
+        file = folder / f"{number}.qcow2"
+        which = f" {number} of {len(found)}" if len(found) > 1 else ""
+        await qemu_img.convert(disk.source, file, text=f"converting disk{which}", progress=progress)
+        files.append(file)
+    return tuple(files)
 
 
 def _image(name: str, file: Path, disk: Disk, planned: Plan, path: Path) -> Image:
@@ -151,6 +172,26 @@ async def _one_layer(packed: str, path: Path, folder: Path, progress: ProgressSi
     return folder / name
 
 
+async def _disks_unpacked(located: Located, folder: Path, progress: ProgressSink) -> Located:
+    """The same, with the disks that were packed in their definition unpacked in `folder`."""
+    pieces = []
+    for number, piece in enumerate(located.disks, 1):
+        if not piece.packed:
+            pieces.append(piece)
+            continue
+        target = folder / f"packed-{number}"
+        await unpack(
+            piece.path,
+            target,
+            limit_bytes=UNPACKED_LIMIT_BYTES,
+            progress=progress,
+            offset_bytes=piece.offset_bytes,
+            size_bytes=piece.size_bytes,
+        )
+        pieces.append(Piece(target, piece.name.removesuffix(".gz")))
+    return replace(located, disks=tuple(pieces))
+
+
 async def _planned(located: Located) -> Plan:
     if located.is_iso:
         return Plan(located.foreign, (), is_iso=True)
@@ -162,6 +203,7 @@ async def _planned(located: Located) -> Plan:
             size_bytes=piece.size_bytes,
         )
         for piece in located.disks
+        if not piece.packed
     ]
     for disk in found:
         if disk.info.encrypted:
@@ -169,11 +211,20 @@ async def _planned(located: Located) -> Plan:
                 f"{disk.source.path} is encrypted",
                 hint="Decrypt it first: qemu-img convert, with its secret.",
             )
-    return Plan(located.foreign, tuple(found), notes=tuple(_notes(located, found)))
+    of_others = any(disk.source.format in _OF_OTHERS for disk in found)
+    return Plan(
+        located.foreign,
+        tuple(found),
+        notes=tuple(_notes(located, found)),
+        from_another=bool(located.foreign.drivers) or of_others,
+    )
 
 
 def _notes(located: Located, found: Sequence[Disk]) -> Iterator[str]:
     foreign = located.foreign
+    for piece in located.disks:
+        if piece.packed:
+            yield f"{piece.name} is packed: what is in it is known once it is unpacked"
     yield from (f"not carried over: {thing}" for thing in foreign.lost)
     for disk in found:
         for snapshot in disk.info.snapshots:

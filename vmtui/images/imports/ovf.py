@@ -167,7 +167,11 @@ def _disks(
                 continue  # an empty disk, which has no file
             raise InputError(f"{whose} can't be imported", why=f"its disk {name!r} has no file")
         if file.get("chunkSize"):
-            raise InputError(f"{whose} can't be imported", why=f"its disk {name!r} is in chunks")
+            raise InputError(
+                f"{whose} can't be imported",
+                why=f"its disk {name!r} is in chunks",
+                hint="Join them: cat DISK.0* >DISK. Then take chunkSize out of the OVF.",
+            )
         packing = file.get("compression", "")
         parent = by_id.get(text_of(item, "Parent"))
         yield ForeignDisk(

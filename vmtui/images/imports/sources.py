@@ -6,7 +6,7 @@ import hashlib
 import platform
 import re
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -35,6 +35,7 @@ class Piece:
     name: str
     offset_bytes: int = 0
     size_bytes: int | None = None
+    packed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def _with_files(foreign: Foreign, path: Path) -> tuple[ForeignDisk, ...]:
     if not foreign.disks:
         raise InputError(f"{path.name} has no disk to import")
     for disk in foreign.disks:
-        if disk.packing:
+        if disk.packing not in ("", "gzip"):
             raise InputError(
                 f"{path.name} can't be imported as it is",
                 why=f"its disk {disk.file!r} is packed with {disk.packing}",
@@ -152,7 +153,7 @@ def _beside(path: Path, disk: ForeignDisk, *, plain: bool) -> Piece:
             why=f"its disk {disk.file!r} is not there",
             hint="Copy it to the place that the definition names.",
         )
-    return Piece(file, file.name)
+    return Piece(file, file.name, packed=bool(disk.packing))
 
 
 def _ovf(path: Path) -> Located:
@@ -182,7 +183,7 @@ def _in_tar(path: Path) -> Located:
     for disk in _with_files(foreign, path):
         if disk.file not in pieces:
             raise InputError(f"{path.name} is not whole", why=f"{disk.file!r} is not in it")
-        disks.append(pieces[disk.file])
+        disks.append(replace(pieces[disk.file], packed=bool(disk.packing)))
     listing = members.get(name[:-4] + ".mf")
     if listing is None:
         return Located(foreign, tuple(disks))
