@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from pathlib import Path
 
-from vmtui.errors import OperationError
+from vmtui.errors import InputError, OperationError
 
 _HINTS = {
     errno.ENOSPC: "Free some space there.",
@@ -26,14 +27,17 @@ def not_writable(folder: Path, error: OSError) -> OperationError:
     )
 
 
-def write_whole(path: Path, content: bytes) -> None:
+def write_whole(path: Path, content: bytes, *, keep_owner: bool = False) -> None:
     """Replace `path` by `content`, durably: afterwards it is the old or the new, never a part.
 
-    Nobody else can read it. Raises OperationError. Blocks for as long as the disk takes to flush.
+    Nobody else can read it. With `keep_owner` it stays whose it is, with its mode; a new file is
+    its folder's owner's. Raises OperationError. Blocks for as long as the disk takes to flush.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with open(temporary, "wb", opener=_private) as file:
+        with open(temporary, "wb", opener=_own) as file:
+            if keep_owner:
+                _hand_over(file.fileno(), path)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -42,6 +46,30 @@ def write_whole(path: Path, content: bytes) -> None:
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise not_writable(path.parent, error) from error
+
+
+def _hand_over(descriptor: int, path: Path) -> None:
+    """Give an open file to whom `path` belongs, or its folder where it is not there."""
+    try:
+        owner = path.lstat()
+        os.fchmod(descriptor, stat.S_IMODE(owner.st_mode))
+    except FileNotFoundError:
+        owner = path.parent.stat()
+    if (owner.st_uid, owner.st_gid) != (os.geteuid(), os.getegid()):
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def append(path: Path, content: bytes) -> None:
+    """Add to the end of a file that nobody else can read. Raises OSError."""
+    with open(path, "ab", opener=_private) as file:
+        file.write(content)
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """As `write_whole`, but never over a file that exists. Raises InputError, OperationError."""
+    if path.exists():
+        raise InputError(f"{path} exists already", hint="Name a file that does not.")
+    write_whole(path, content)
 
 
 def flush_folder(folder: Path) -> None:
@@ -55,6 +83,11 @@ def flush_folder(folder: Path) -> None:
 
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
+
+
+def _own(path: str, flags: int) -> int:
+    # Root replaces files in folders of others, too: a link that waits there leads nowhere.
+    return _private(path, flags | os.O_NOFOLLOW)
 
 
 def tail(path: Path, limit_bytes: int) -> bytes:

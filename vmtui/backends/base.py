@@ -12,6 +12,7 @@ from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import InputError
 from vmtui.hardware.around import Balloon, Barrier, FirmwareFacts, TpmFacts
 from vmtui.hardware.changes import Change, ChangePlan, DefinitionText, Outcome, When
+from vmtui.hardware.cores import CoreMap
 from vmtui.hardware.devices import HostDevice
 from vmtui.hardware.tree import Hardware
 from vmtui.model import VM, Event, Host, Power, VMId
@@ -71,7 +72,8 @@ class Kept:
 class DeletePlan:
     """All that a deletion removes and leaves, made by the backend and shown before it is done.
 
-    With `to_trash` it can be brought back for a while, where a backend has `Trash`.
+    With `to_trash` it can be brought back for a while, where a backend has `Trash`; then nothing
+    has to be spared.
     """
 
     vm: VMId
@@ -80,6 +82,7 @@ class DeletePlan:
     kept: tuple[Kept, ...] = ()
     force_off: bool = False  # the VM is active: it is powered off first
     to_trash: bool = False
+    spared_to: str = ""  # where what is spared goes; "": it stays where it is
 
 
 class Backend(Protocol):
@@ -458,6 +461,15 @@ class FirmwareVariables(Protocol):
 
 
 @runtime_checkable
+class MapsCores(Protocol):
+    """For backends that can tell where on the host the threads of VMs run."""
+
+    async def cores(self) -> CoreMap:
+        """The host's CPUs with their NUMA nodes, and which threads may run on which."""
+        ...
+
+
+@runtime_checkable
 class Isolates(Protocol):
     """For backends that can tell what keeps a guest from all else."""
 
@@ -473,6 +485,10 @@ class HostDevices(Protocol):
     async def host_devices(self) -> Sequence[HostDevice]:
         """Those of the host, with what uses them and why one can't be passed through."""
         ...
+
+
+TRASH_DAYS = 30
+"""How long what is in the trash can be brought back, if nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

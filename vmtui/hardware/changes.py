@@ -68,6 +68,7 @@ class ChangePlan:
     steps: tuple[Step, ...]
     diff: str  # of the stored definition, unified; "" where that stays
     base: str
+    text: str = ""  # the whole definition, where that was edited as text
 
     @property
     def changes(self) -> tuple[Change, ...]:

@@ -8,6 +8,7 @@ value now and at its next boot; they know no others.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import Enum
 
 from vmtui.errors import InputError
@@ -51,11 +52,14 @@ class Setting:
 
     def matches(self, key: str) -> bool:
         """Whether `key` is this setting's, of whichever part."""
-        if "*" not in self.key:
-            return key == self.key
-        head, tail = self.key.split("*")
-        middle = key[len(head) : len(key) - len(tail)]
-        return key.startswith(head) and key.endswith(tail) and bool(middle)
+        return key == self.key if "*" not in self.key else bool(self.part_of(key))
+
+    def part_of(self, key: str) -> str:
+        """What stands for the `*` in a key of this setting; empty where it is not one."""
+        head, star, tail = self.key.partition("*")
+        if not (star and key.startswith(head) and key.endswith(tail)):
+            return ""
+        return key[len(head) : len(key) - len(tail)]
 
 
 _SIZE = Form(Kind.SIZE, least=MIB)
@@ -119,7 +123,12 @@ SETTINGS: tuple[Setting, ...] = (
             Form(Kind.COUNT, least=1000, most=1_000_000, optional=True),
             "In which the quota is counted, in µs.",
         ),
-        ("cpu.pin", "pinning", _TEXT, "vCPUs to host CPUs, such as 0=0-3 1=4, or all=0-3."),
+        (
+            "cpu.pin",
+            "pinning",
+            _TEXT,
+            "The host CPUs of each vCPU, such as 0=0-3 1=4, or all=0-3.",
+        ),
         ("cpu.emulator", "emulator threads", _TEXT, "The host CPUs of all else in QEMU."),
         ("cpu.iothreads", "I/O threads", Form(Kind.COUNT, least=0, most=64), "Threads of disks."),
     ),
@@ -150,7 +159,7 @@ SETTINGS: tuple[Setting, ...] = (
             _SWITCH,
             "The guest may take memory back rather than kill.",
         ),
-        ("balance", "automatic balance", _SWITCH, "vmtui moves memory between VMs as needed."),
+        ("balance", "automatic balance", _SWITCH, "Moves memory between VMs as they need it."),
         ("balance.least", "balance from", _LIMIT, "Never below that."),
         ("balance.most", "balance to", _LIMIT, "Never above that."),
         (
@@ -165,7 +174,7 @@ SETTINGS: tuple[Setting, ...] = (
         PartKind.FIRMWARE,
         ("firmware", "firmware", _choice("bios", "uefi", "secure-boot"), "What starts the guest."),
         ("firmware.keys", "enrolled keys", _SWITCH, "Secure Boot without keys enforces nothing."),
-        ("boot.order", "boot order", _LIST, "disk, cdrom and network, the first first."),
+        ("boot.order", "boot order", _LIST, "Of disk, cdrom and network, the first first."),
         ("boot.menu", "boot menu", _SWITCH, "The firmware offers to choose."),
         (
             "boot.once",
@@ -200,7 +209,7 @@ SETTINGS: tuple[Setting, ...] = (
     *_of(
         PartKind.NIC,
         ("nic.*.link", "link", _SWITCH, "Whether its cable is plugged in."),
-        ("nic.*.network", "network", _TEXT, "user, isolated, network:NAME or bridge:NAME."),
+        ("nic.*.network", "network", _TEXT, "One of user, isolated, network:NAME or bridge:NAME."),
         ("nic.*.model", "model", _choice(*NIC_MODELS), "The card."),
         ("nic.*.mac", "MAC", _TEXT, "Its address."),
         ("nic.*.rate", "rate", _LIMIT, "Bytes a second at most, each way."),
@@ -237,8 +246,13 @@ def setting(key: str) -> Setting:
     for found in SETTINGS:
         if found.matches(key):
             return found
-    families: dict[str, list[str]] = {}
-    for known in SETTINGS:
-        families.setdefault(known.key.partition(".")[0], []).append(known.key)
-    near = families.get(key.partition(".")[0]) or list(families)
-    raise InputError(f"there is no setting {key!r}", hint=f"There is: {', '.join(near)}.")
+    near = _near(key)
+    what = f"There is: {', '.join(near)}. " if near else ""
+    raise InputError(f"there is no setting {key!r}", hint=f"{what}All of them: vmtui settings")
+
+
+def _near(key: str) -> list[str]:
+    """Those of the same family; else those that are written nearly so."""
+    family = key.partition(".")[0]
+    known = [one.key for one in SETTINGS]
+    return [k for k in known if k.partition(".")[0] == family] or get_close_matches(key, known)

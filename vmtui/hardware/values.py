@@ -39,7 +39,7 @@ class Form:
     def parse(self, text: str) -> Value:
         """The value that `text` says. Raises ValueError with the reason."""
         text = text.strip()
-        if self.optional and text.lower() in UNSET:
+        if self.optional and text.lower() in UNSET and text not in self.choices:
             return None
         match self.kind:
             case Kind.SIZE:
@@ -49,7 +49,7 @@ class Form:
             case Kind.SWITCH:
                 return _switch(text)
             case Kind.LIST:
-                return tuple(part.strip() for part in text.split(",") if part.strip())
+                return tuple(dict.fromkeys(p.strip() for p in text.split(",") if p.strip()))
         if self.kind is Kind.CHOICE and text not in self.choices:
             raise ValueError(f"{plain(text)!r} is none of: {', '.join(self.choices)}")
         return text
@@ -73,6 +73,16 @@ class Form:
             return _size_text(value)
         return str(value)
 
+    @property
+    def told(self) -> str:
+        """What values there are, in a few words, such as `number from 1 to 64`."""
+        text = ", ".join(self.choices) if self.choices else self.kind.value
+        if self.least is not None:
+            text += f" from {self.shown(self.least)}"
+        if self.most is not None:
+            text += f" to {self.shown(self.most)}"
+        return f"{text}, or default" if self.optional else text
+
     def shown(self, value: Value) -> str:
         """The value for people; None is an en dash."""
         if value is None or value in ((), ""):
@@ -83,7 +93,7 @@ class Form:
 
 
 def _count(text: str) -> int:
-    if not text.isdecimal():
+    if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"{plain(text)!r} is not a whole number")
     return int(text)
 
@@ -99,4 +109,5 @@ def _size_text(size_bytes: int) -> str:
     for unit, factor in (("T", KIB**4), ("G", KIB**3), ("M", KIB**2)):
         if size_bytes % factor == 0 and size_bytes:
             return f"{size_bytes // factor}{unit}"
-    return f"{max(1, size_bytes // KIB)}K"
+    # A 1024th has ten digits behind the point.
+    return f"{size_bytes / KIB:.10f}".rstrip("0").rstrip(".") + "K"
