@@ -19,6 +19,7 @@ from vmtui.figures import BY_ID, Unit
 from vmtui.units import parse_size_bytes, plain
 
 ScrollbackLines = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+Days = Annotated[int, msgspec.Meta(ge=0, le=3650)]
 Seconds = Annotated[float, msgspec.Meta(ge=0.2, le=3600)]
 
 SUSTAINED = "sustained_s"
@@ -81,6 +82,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     graphics: Literal["auto", "blocks", "kitty", "sixel"] = "auto"
     """How guests' screens are drawn; auto goes by what the terminal says of itself."""
+
+    trash_days: Days = 30
+    """How long deleted VMs of the direct backend can be brought back."""
 
     columns: Columns = Columns()
     """What the five sets of columns of the table are made of."""

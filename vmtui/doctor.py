@@ -108,10 +108,10 @@ def _micro() -> Check:
 def _firmware(wanted: Firmware, costs: str) -> Check:
     name = "UEFI" if wanted is Firmware.UEFI else "Secure Boot"
     try:
-        mapping = firmware.choose(wanted)
+        build = firmware.choose(wanted)
     except VmtuiError as error:
         return Check(name, False, error.what, costs, install_command("ovmf"))
-    return Check(name, True, str(mapping["executable"]["filename"]))
+    return Check(name, True, str(build.code))
 
 
 def _libvirt() -> Check:

@@ -31,8 +31,9 @@ def chosen(options: argparse.Namespace) -> tuple[list[str], Config, bool]:
 @asynccontextmanager
 async def connected(options: argparse.Namespace) -> AsyncIterator[Fleet]:
     """A fleet that was opened and listed once, for a command that looks or acts."""
-    uris, _, read_only = chosen(options)
-    fleet = Fleet(endpoints(uris, read_only=read_only), read_only=read_only)
+    uris, config, read_only = chosen(options)
+    opened = endpoints(uris, read_only=read_only, trash_days=config.trash_days)
+    fleet = Fleet(opened, read_only=read_only)
     try:
         await fleet.connect()
         yield fleet
@@ -51,7 +52,7 @@ async def supervised(options: argparse.Namespace) -> AsyncIterator[Fleet]:
             why=f"it has to be from {INTERVALS_S[0]:g} to {INTERVALS_S[1]:g} s",
         )
     fleet = Fleet(
-        endpoints(uris, read_only=read_only),
+        endpoints(uris, read_only=read_only, trash_days=config.trash_days),
         interval_s=interval_s,
         read_only=read_only,
         thresholds=config.thresholds(),

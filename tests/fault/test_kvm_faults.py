@@ -17,6 +17,7 @@ import msgspec
 import pytest
 
 from vmtui.backends.base import no_progress
+from vmtui.backends.kvm import restarting
 from vmtui.backends.kvm.backend import KvmBackend
 from vmtui.backends.kvm.process import Record, boot_id, read_record
 from vmtui.backends.kvm.store import Store
@@ -104,6 +105,29 @@ class Watcher:
 
 def is_in(state: State) -> Callable[[VM], bool]:
     return lambda vm: vm.state is state
+
+
+async def test_what_crashes_is_started_again_where_that_is_wanted(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(restarting, "FIRST_WAIT_S", 0.01)
+    backend, other, looking = (
+        await site.backend(),
+        await site.backend(),
+        await site.backend(read_only=True),
+    )
+    vm = await backend.create(BARE, no_progress)
+    wanted = msgspec.structs.replace(site.store.read("web"), restart="on-crash")
+    await site.store.write(site.store.folder("web"), wanted)
+    await backend.power(vm, Power.START)
+    first = site.pid()
+    async with Watcher(backend), Watcher(other), Watcher(looking) as watcher:
+        await asyncio.sleep(0)  # they begin to watch
+        os.kill(first, signal.SIGKILL)
+        await watcher.until(vm, lambda vm: vm.state is State.RUNNING and site.pid() != first, 20)
+        await backend.power(vm, Power.STOP)
+        await watcher.until(vm, is_in(State.OFF))
+    assert (await backend.vm(vm)).state is State.OFF  # what was told to end stays off
 
 
 async def test_a_vm_outlives_a_killed_vmtui_and_its_console_is_kept(site: Site) -> None:

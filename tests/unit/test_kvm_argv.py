@@ -8,13 +8,16 @@ import msgspec
 import pytest
 
 from vmtui.backends.kvm.argv import FirmwareFiles, KernelFiles, Place, argv
-from vmtui.backends.kvm.definition import VERSION, Definition, convert
+from vmtui.backends.kvm.checked import convert
+from vmtui.backends.kvm.definition import VERSION, Definition
 from vmtui.backends.kvm.hardware import (
     BaseDefinition,
     DiskDefinition,
+    HostDeviceDefinition,
     NicDefinition,
     ShareDefinition,
     TopologyDefinition,
+    TuningDefinition,
 )
 from vmtui.model import Accel, DiskKind, Firmware
 from vmtui.parts import DiskBus
@@ -117,6 +120,53 @@ CASES: dict[str, tuple[Definition, Place]] = {
             ),
         ),
         replace(PLACE, kernel=KERNEL, virtiofs=("work",)),
+    ),
+    "tuned": (
+        msgspec.structs.replace(
+            MICRO,
+            vcpus=2,
+            vcpus_max=4,
+            memory_max="1G",
+            memory_plugged="256M",
+            merge=False,
+            deflate_on_oom=True,
+            free_page_reporting=False,
+            tuning=TuningDefinition(iothreads=2),
+            boot=BootKind.DISK,
+            boot_order=("disk", "cdrom"),
+            boot_menu=True,
+            boot_once="network",
+            tpm="tis",
+            rng=False,
+            agent=False,
+            watchdog="i6300esb",
+            watchdog_action="pause",
+            sound="ich9",
+            vsock=7,
+            host_device=(
+                HostDeviceDefinition("usb", "1d6b:0002"),
+                HostDeviceDefinition("pci", "0000:00:1f.2"),
+            ),
+            disk=(
+                msgspec.structs.replace(DISK, port=1, iops=100),
+                DiskDefinition("disk1.qcow2", "qcow2", bus=DiskBus.NVME, port=3),
+                DiskDefinition(kind=DiskKind.CDROM, read_only=True),
+            ),
+            nic=(NicDefinition("52:54:00:00:00:01", port=2, link=False),),
+        ),
+        PLACE,
+    ),
+    "huge-pages-and-modules": (
+        msgspec.structs.replace(
+            MICRO,
+            memory_max="1G",
+            memory_plugged="256M",
+            memory_hotplug="dimm",
+            huge_pages="2M",
+            balloon=False,
+            share=(ShareDefinition("/srv", "srv"),),
+        ),
+        replace(PLACE, kernel=KERNEL, virtiofs=("srv",)),
     ),
     "windows": (
         msgspec.structs.replace(

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from vmtui.backends.kvm import cloud, ports, virtiofsd
+from vmtui.backends.kvm.checked import convert
 from vmtui.backends.kvm.creating import designed
-from vmtui.backends.kvm.definition import VERSION, Definition, convert
+from vmtui.backends.kvm.definition import VERSION, Definition
 from vmtui.backends.kvm.disks import base_of
 from vmtui.backends.kvm.hardware import BaseDefinition, DiskDefinition, NicDefinition
 from vmtui.errors import InputError, OperationError, UnsupportedError, VmtuiError
@@ -117,7 +118,6 @@ def test_everything_asked_for_is_in_the_definition(cloud_image: Boot, tmp_path: 
     [
         ({"topology": Topology(2, 2, 2)}, "8 vCPUs, not 1"),
         ({"cpu_model": "a b"}, "not a model"),
-        ({"autostart": True}, "no daemon"),
         ({"nics": (NicSpec(NetworkKind.NETWORK, "default"),)}, "no networks by name"),
         ({"nics": (NicSpec(NetworkKind.BRIDGE, "a,b"),)}, "bridge"),
         ({"nics": (NicSpec(model="ne2k"),)}, "ne2k"),

@@ -33,7 +33,7 @@ SECURE = ("secure-boot", "enrolled-keys", "requires-smm")
 
 
 def chosen(wanted: Firmware, *folders: Path) -> str:
-    return Path(choose(wanted, list(folders))["executable"]["filename"]).stem
+    return choose(wanted, folders=list(folders)).code.stem
 
 
 def test_each_kind_gets_its_own(tmp_path: Path) -> None:
@@ -48,7 +48,26 @@ def test_each_kind_gets_its_own(tmp_path: Path) -> None:
 def test_secure_boot_without_keys_enforces_nothing(tmp_path: Path) -> None:
     descriptor(tmp_path / "a", "50-secure", "secure-boot", "requires-smm")
     with pytest.raises(MissingError, match="secure-boot"):
-        choose(Firmware.SECURE_BOOT, [tmp_path / "a"])
+        choose(Firmware.SECURE_BOOT, folders=[tmp_path / "a"])
+
+
+def test_one_without_keys_is_taken_if_that_is_wanted(tmp_path: Path) -> None:
+    descriptor(tmp_path / "a", "40-enrolled", *SECURE)
+    descriptor(tmp_path / "a", "50-secure", "secure-boot", "requires-smm")
+    assert choose(Firmware.SECURE_BOOT, keys=False, folders=[tmp_path / "a"]).code.stem == (
+        "50-secure"
+    )
+    (tmp_path / "a" / "50-secure.code").unlink()
+    with pytest.raises(MissingError, match="without enrolled keys"):
+        choose(Firmware.SECURE_BOOT, keys=False, folders=[tmp_path / "a"])
+
+
+def test_a_broken_descriptor_is_passed_over(tmp_path: Path) -> None:
+    folder = tmp_path / "a"
+    descriptor(folder, "60-plain")
+    for number, text in enumerate(("", "[]", "{", '{"interface-types": 3}', "null")):
+        (folder / f"1{number}-broken.json").write_text(text)
+    assert chosen(Firmware.UEFI, folder) == "60-plain"
 
 
 def test_a_later_folder_shadows_and_an_empty_file_masks(tmp_path: Path) -> None:
@@ -70,7 +89,7 @@ def test_other_machines_and_missing_files_are_passed_over(tmp_path: Path) -> Non
 
 def test_this_machine_has_both() -> None:
     for wanted in (Firmware.UEFI, Firmware.SECURE_BOOT):
-        assert choose(wanted)
+        assert choose(wanted).template.exists()
 
 
 def test_variables_are_copied_once_and_private(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ async def test_disks_are_found_by_their_node_and_measured_on_the_host(tmp_path: 
     ]
     disk = Disk("vda", DiskKind.DISK, str(image), "qcow2", 1 << 20)
     asked = Answering({"query-blockstats": blocks})
-    (found,) = (await questions.quick(asked, Answers(), [disk])).disks
+    (found,) = (await questions.quick(asked, Answers(), {"disk0": disk})).disks
     assert (found.target, found.reads, found.read_bytes, found.read_ns) == ("vda", 0, 1, 2)
     assert (found.writes, found.write_bytes, found.write_ns) == (3, 4, 5)
     assert (found.flushes, found.flush_ns) == (8, 9)

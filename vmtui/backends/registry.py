@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vmtui.backends.base import Backend, Endpoint
+from vmtui.backends.base import TRASH_DAYS, Backend, Endpoint
 from vmtui.errors import InputError, MissingError
 from vmtui.shelf import Shelf
 
@@ -37,7 +37,7 @@ def default_uris() -> list[str]:
     return uris
 
 
-def backend_for(uri: str, *, read_only: bool = False) -> Backend:
+def backend_for(uri: str, *, read_only: bool = False, trash_days: float = TRASH_DAYS) -> Backend:
     """An unopened backend. Raises InputError for a URI that nothing understands, MissingError."""
     scheme = uri.partition(":")[0]
     if scheme == "demo":
@@ -47,7 +47,7 @@ def backend_for(uri: str, *, read_only: bool = False) -> Backend:
     if uri in ("kvm", "kvm:"):
         from vmtui.backends.kvm.backend import KvmBackend  # noqa: PLC0415
 
-        return KvmBackend(read_only=read_only)
+        return KvmBackend(read_only=read_only, trash_days=trash_days)
     if not uri.strip() or any(character.isspace() for character in uri):
         raise InputError(f"{uri!r} is not a connection", hint="Try kvm: or qemu:///system.")
     if not libvirt_installed():
@@ -59,10 +59,13 @@ def backend_for(uri: str, *, read_only: bool = False) -> Backend:
     return LibvirtBackend(uri, read_only=read_only)
 
 
-def endpoints(uris: Sequence[str], *, read_only: bool = False) -> list[Endpoint]:
+def endpoints(
+    uris: Sequence[str], *, read_only: bool = False, trash_days: float = TRASH_DAYS
+) -> list[Endpoint]:
     """A backend for each URI, in order, each once. Raises as `backend_for`."""
     return [
-        Endpoint(backend_for(uri, read_only=read_only), label(uri)) for uri in dict.fromkeys(uris)
+        Endpoint(backend_for(uri, read_only=read_only, trash_days=trash_days), label(uri))
+        for uri in dict.fromkeys(uris)
     ]
 
 

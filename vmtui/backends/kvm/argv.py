@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from vmtui.backends.kvm.cards import nics, shares
 from vmtui.backends.kvm.definition import Definition
-from vmtui.backends.kvm.drives import blockdev, drives
+from vmtui.backends.kvm.devices import iothreads, others, ports
+from vmtui.backends.kvm.drives import block, drives
+from vmtui.backends.kvm.memory import balloon, machine_options, memory, virtio_mem
 from vmtui.backends.kvm.options import escaped, options
 from vmtui.model import Accel, Firmware
-from vmtui.units import KIB
 
 MONITORS = 4
 """QMP sockets of each VM; each serves one client at a time."""
+
+MENU_MS = 5000
+"""How long the firmware waits for somebody who wants its menu."""
 
 SANDBOX = "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"
 
@@ -119,40 +124,44 @@ def _arguments(name: str, definition: Definition, place: Place) -> Iterator[str]
     yield from ("-nodefaults", "-no-user-config", "-display", "none")
     yield from ("-sandbox", SANDBOX)
     yield from ("-pidfile", str(place.pidfile))
+    if starts_held(definition):
+        yield "-S"
     yield from _machine(definition, place)
+    yield from ports()
     yield from _boot(definition, place)
     yield from _monitors(place)
     yield from _serial_consoles(definition, place)
+    yield from iothreads(definition)
     yield from drives(definition, place.folder)
     yield from nics(definition)
     yield from shares(definition, _share_sockets(definition, place))
-    yield from _paravirtual(place)
+    yield from balloon(definition)
+    yield from _paravirtual(definition, place)
     yield from _virtio_consoles(definition, place)
     if definition.tpm:
-        yield from _tpm(place)
-    if definition.displays:
-        yield from _screen(place)
+        yield from _tpm(definition, place)
+    yield from others(definition, place.vnc)
+    yield from virtio_mem(definition)
+
+
+def starts_held(definition: Definition) -> bool:
+    """Whether the guest waits until QEMU was told what its command line has no words for."""
+    unplugged = any(not nic.link for nic in definition.nic)
+    return unplugged or any(disk.limited for disk in definition.disk)
 
 
 def _machine(definition: Definition, place: Place) -> Iterator[str]:
     smm = "on" if definition.firmware is Firmware.SECURE_BOOT else "off"
     flash = {"pflash0": "firmware-code", "pflash1": "firmware-vars"} if place.firmware else {}
     # virtiofsd reads and writes the guest's memory, so it has to be a file that both map.
-    memory = {"memory-backend": "memory"} if place.virtiofs else {}
+    shared = bool(place.virtiofs)
     timer = {"hpet": "off"} if definition.hyperv else {}
-    yield from (
-        "-machine",
-        options(
-            "q35", smm=smm, vmport="off", **{"dump-guest-core": "off"}, **timer, **memory, **flash
-        ),
-    )
+    found = {"dump-guest-core": "off", **timer, **machine_options(definition, shared=shared)}
+    yield from ("-machine", options("q35", smm=smm, vmport="off", **found, **flash))
     yield from ("-accel", place.accel.value)
     yield from ("-cpu", _cpu(definition, place.accel))
     yield from ("-smp", _smp(definition))
-    size = f"{definition.memory_bytes // KIB}k"
-    yield from ("-m", f"size={size}")
-    if place.virtiofs:
-        yield from ("-object", f"memory-backend-memfd,id=memory,size={size},share=on")
+    yield from memory(definition, shared=shared)
     yield from ("-rtc", "base=localtime" if definition.hyperv else "base=utc")
 
 
@@ -167,15 +176,20 @@ def _cpu(definition: Definition, accel: Accel) -> str:
 
 def _smp(definition: Definition) -> str:
     layout = definition.topology
-    if layout is None:
-        return str(definition.vcpus)
-    parts = {name: str(getattr(layout, name)) for name in ("sockets", "cores", "threads")}
+    parts: dict[str, str] = {}
+    if definition.vcpus_limit > definition.vcpus:
+        parts["maxcpus"] = str(definition.vcpus_limit)
+    if layout is not None:
+        parts |= {name: str(getattr(layout, name)) for name in ("sockets", "cores", "threads")}
     return options(str(definition.vcpus), **parts)
 
 
 def _boot(definition: Definition, place: Place) -> Iterator[str]:
+    menu = {"menu": "on", "splash-time": str(MENU_MS)} if definition.boot_menu else {}
     if definition.boot_order:
-        yield from ("-boot", "strict=on")  # from nothing else
+        yield from ("-boot", options("strict=on", **menu))  # from nothing else
+    elif menu:
+        yield from ("-boot", options("strict=off", **menu))
     if place.kernel:
         yield from ("-kernel", str(place.kernel.kernel))
         yield from ("-initrd", str(place.kernel.initrd))
@@ -186,8 +200,9 @@ def _boot(definition: Definition, place: Place) -> Iterator[str]:
         # Without it the guest could rewrite the variables that hold the keys.
         yield from ("-global", "driver=cfi.pflash01,property=secure,value=on")
     files = place.firmware
-    yield from blockdev("firmware-code", files.code, files.code_format, read_only=True)
-    yield from blockdev("firmware-vars", files.variables, files.variables_format)
+    code = block("firmware-code", files.code, files.code_format, read_only=True)
+    variables = block("firmware-vars", files.variables, files.variables_format)
+    yield from ("-blockdev", json.dumps(code), "-blockdev", json.dumps(variables))
 
 
 def _monitors(place: Place) -> Iterator[str]:
@@ -221,24 +236,20 @@ def _share_sockets(definition: Definition, place: Place) -> dict[str, Path]:
     return {tag: place.share(at) for at, tag in enumerate(tags) if tag in place.virtiofs}
 
 
-def _paravirtual(place: Place) -> Iterator[str]:
-    yield from ("-device", "virtio-balloon-pci,id=balloon0,free-page-reporting=on")
-    yield from ("-object", "rng-random,id=rng0,filename=/dev/urandom")
-    yield from ("-device", "virtio-rng-pci,rng=rng0")
+def _paravirtual(definition: Definition, place: Place) -> Iterator[str]:
+    if definition.rng:
+        yield from ("-object", "rng-random,id=rng0,filename=/dev/urandom")
+        yield from ("-device", "virtio-rng-pci,rng=rng0")
     yield from ("-device", "virtio-serial-pci,id=serial0")
-    yield from ("-chardev", _socket("agent", place.agent))
-    yield from ("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0")
+    if definition.agent:
+        yield from ("-chardev", _socket("agent", place.agent))
+        yield from ("-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0")
 
 
-def _tpm(place: Place) -> Iterator[str]:
+def _tpm(definition: Definition, place: Place) -> Iterator[str]:
     yield from ("-chardev", options("socket", id="tpm", path=escaped(place.tpm)))
     yield from ("-tpmdev", "emulator,id=tpm0,chardev=tpm")
-    yield from ("-device", "tpm-crb,tpmdev=tpm0")
-
-
-def _screen(place: Place) -> Iterator[str]:
-    yield from ("-vnc", f"unix:{escaped(place.vnc)}")
-    yield from ("-device", "VGA", "-device", "qemu-xhci", "-device", "usb-tablet")
+    yield from ("-device", f"tpm-{definition.tpm_model},tpmdev=tpm0")
 
 
 def _socket(chardev: str, path: Path) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import psutil
 
 from vmtui.backends import local_host
 from vmtui.backends.base import (
+    TRASH_DAYS,
     Console,
     DeletePlan,
     Feature,
@@ -20,6 +22,7 @@ from vmtui.backends.base import (
 from vmtui.backends.kept_output import ALL
 from vmtui.backends.kvm import (
     agent,
+    autostart,
     deleting,
     display,
     leaning,
@@ -29,10 +32,12 @@ from vmtui.backends.kvm import (
 )
 from vmtui.backends.kvm import console as consoles
 from vmtui.backends.kvm.accel import prove
+from vmtui.backends.kvm.configured import Configured
 from vmtui.backends.kvm.gauge import ANSWER_WAIT_S, Gauge
 from vmtui.backends.kvm.machine import Machine
-from vmtui.backends.kvm.machines import Machines
+from vmtui.backends.kvm.restarting import Restarts
 from vmtui.backends.kvm.store import Store
+from vmtui.backends.printed import printed
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import StateError, read_only
 from vmtui.files import tail
@@ -53,7 +58,7 @@ if TYPE_CHECKING:
     from vmtui.images.library import Library
 
 
-class KvmBackend:
+class KvmBackend(Configured):
     """VMs of this user on this machine, without a daemon."""
 
     uri = "kvm:"
@@ -70,6 +75,12 @@ class KvmBackend:
         | Feature.POINTER
         | Feature.CLONE
         | Feature.SANDBOX
+        | Feature.CONFIGURE
+        | Feature.BALLOON
+        | Feature.TPM
+        | Feature.VARIABLES
+        | Feature.TRASH
+        | Feature.PASSTHROUGH
     )
 
     def __init__(
@@ -78,12 +89,12 @@ class KvmBackend:
         read_only: bool = False,
         store: Store | None = None,
         library: Library | None = None,
+        trash_days: float = TRASH_DAYS,
     ) -> None:
-        self._read_only = read_only
-        self._store = store or Store()
+        super().__init__(store or Store(), read_only=read_only, trash_days=trash_days)
         self._library = library
-        self._machines = Machines(self._store, read_only=read_only)
         self._gauges: dict[VMId, Gauge] = {}
+        self._restarts = Restarts(partial(self.power, op=Power.START), self._machines.tell)
 
     # -- connection --------------------------------------------------------------------------
 
@@ -91,11 +102,14 @@ class KvmBackend:
         """Find the store. Raises OperationError when it can't be used."""
         self._store.prepare()
         self._store.sweep()
+        if not self._read_only:
+            await self._trash.sweep()
         self._machines.scan()
         await self._machines.clear_away()
 
     async def close(self) -> None:
         """Let go of everything; VMs go on."""
+        await self._restarts.close()
         for gauge in self._gauges.values():
             await gauge.close()
         self._gauges.clear()
@@ -162,8 +176,10 @@ class KvmBackend:
         return gauge
 
     def events(self) -> AsyncIterator[Event]:
-        """Changes by this process, by others and by guests."""
-        return self._machines.events()
+        """Changes by this process, by others and by guests. What crashes may be started again."""
+        if self._read_only:
+            return self._machines.events()
+        return self._machines.events(self._restarts.ended)
 
     # -- changes -----------------------------------------------------------------------------
 
@@ -178,9 +194,11 @@ class KvmBackend:
             lifecycle.check_state(machine, op)
             told = ""
             if op is Power.START:
-                leaning.refuse_leaned_on(self._machines, machine, "start")
-                told = "; ".join(await lifecycle.start(machine, self._machines.ports(machine)))
+                leaning.refuse_leaned_on(self._known, machine, "start")
+                ports, cpus = self._machines.ports(machine), await self._tuned(machine)
+                told = "; ".join(await lifecycle.start(machine, ports, cpus))
             elif op is Power.STOP:
+                deleting.refuse_protected(machine, "force off")
                 await lifecycle.stop(machine)
                 await self._machines.throw_away(machine)
             elif op is not Power.REBOOT:
@@ -262,26 +280,31 @@ class KvmBackend:
     async def images_in_use(self) -> Mapping[str, tuple[str, ...]]:
         """By an image's name in the library, the names of the VMs that can't be without it."""
         self._machines.scan()
-        return leaning.images_in_use(self._machines)
+        return leaning.images_in_use(self._known)
 
     async def delete_plan(self, vm: VMId) -> DeletePlan:
         """Everything in its folder; files elsewhere stay. StateError if others lean on it."""
         machine = self._machines.find(vm)
-        leaning.refuse_leaned_on(self._machines, machine, "delete")
+        leaning.refuse_leaned_on(self._known, machine, "delete")
         return deleting.plan(machine)
 
     async def delete(self, vm: VMId, plan: DeletePlan) -> None:
-        """Power it off if the plan says so, then remove its folder."""
+        """Power it off if the plan says so, then remove its folder or put it into the trash."""
         name = self._machines.find(vm).name
         if self._read_only:
             raise read_only(f"deleting {name}")
         async with self._store.locked(name):
             machine = self._machines.find(vm)
-            leaning.refuse_leaned_on(self._machines, machine, "delete")
+            leaning.refuse_leaned_on(self._known, machine, "delete")
             deleting.check(machine, plan)
             await lifecycle.stop(machine)
             await machine.close()
-            await self._store.remove(name)
+            if plan.to_trash:
+                await self._trash.put(machine)
+            else:
+                await deleting.remove(machine, plan)
+            if machine.definition and machine.definition.autostart:
+                await asyncio.to_thread(autostart.follow, name, autostart=False)
         self._machines.tell_changes()
 
     # -- Consoles ----------------------------------------------------------------------------
@@ -306,14 +329,9 @@ class KvmBackend:
             raise read_only(f"the console of {machine.name}")
         return await consoles.resized(machine, name, columns, rows)
 
-    async def console_output(self, vm: VMId, name: str = "") -> AsyncGenerator[bytes, None]:
+    def console_output(self, vm: VMId, name: str = "") -> AsyncGenerator[bytes, None]:
         """From QEMU's log of the console: all since the start, disturbing nobody."""
-        console = await self.watch_console(vm, name, history_bytes=ALL)
-        try:
-            while data := await console.read():
-                yield data
-        finally:
-            await console.close()
+        return printed(partial(self.watch_console, vm, name, history_bytes=ALL))
 
     def _active(self, vm: VMId, verb: str) -> Machine:
         machine = self._machines.find(vm)

@@ -1,4 +1,4 @@
-"""The part of QEMU's command line that leads out of the VM: network cards and shared folders."""
+"""Network cards and shared folders as QEMU is told of them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from vmtui.backends.kvm.definition import Definition
-from vmtui.backends.kvm.drives import boot_index
+from vmtui.backends.kvm.drives import boot_options
 from vmtui.backends.kvm.hardware import NicDefinition, ShareDefinition
-from vmtui.backends.kvm.options import escaped, options
+from vmtui.backends.kvm.options import Options, escaped, options, written
 
 FIRST_DESCRIPTOR = 20
 """QEMU inherits what its card N leads to under this number plus N, where it is made for it."""
@@ -16,29 +16,65 @@ FIRST_DESCRIPTOR = 20
 _MODELS = {"virtio": "virtio-net-pci"}
 
 
+def card_id(number: int) -> str:
+    """What QEMU calls a card."""
+    return f"nic{number}"
+
+
+def netdev_id(number: int) -> str:
+    """What QEMU calls the network that a card is in."""
+    return f"net{number}"
+
+
 def nics(definition: Definition) -> Iterator[str]:
     """All network cards of a VM."""
-    for index, nic in enumerate(definition.nic):
-        yield from ("-netdev", _netdev(index, nic))
-        model = _MODELS.get(nic.model, nic.model)
-        boots = boot_index(definition, "network", index)
-        yield from ("-device", f"{model},netdev=net{index},mac={nic.mac}{boots}")
+    for number, nic in enumerate(definition.nic):
+        yield from ("-netdev", _netdev(number, nic))
+        yield from ("-device", written(card(definition, nic, number)))
 
 
-def _netdev(index: int, nic: NicDefinition) -> str:
+def card(definition: Definition, nic: NicDefinition, number: int) -> Options:
+    """A card as the guest sees it."""
+    found: Options = {
+        "driver": _MODELS.get(nic.model, nic.model),
+        "netdev": netdev_id(number),
+        "mac": nic.mac,
+        "id": card_id(number),
+    }
+    if nic.port:
+        found["bus"] = f"port{nic.port}"
+    return found | boot_options(definition, "network", number)
+
+
+def netdev(nic: NicDefinition, number: int) -> Options:
+    """The network of a card that comes while QEMU runs: all but user mode has to be inherited."""
+    found: Options = {"type": "user", "id": netdev_id(number)}
+    if nic.network == "isolated":
+        found["restrict"] = True
+    if nic.forwards:
+        found["hostfwd"] = [{"str": text} for text in _forwards(nic)]
+    return found
+
+
+def _netdev(number: int, nic: NicDefinition) -> str:
+    name = netdev_id(number)
     if nic.network == "tap":
         # Made by somebody who may; no script of QEMU's own runs.
-        names = {"id": f"net{index}", "ifname": nic.tap, "script": "no", "downscript": "no"}
+        names = {"id": name, "ifname": nic.tap, "script": "no", "downscript": "no"}
         return options("tap", **names)
     if nic.network == "bridge":
         # QEMU's sandbox lets it run no helper: it is handed the tap.
-        return options("tap", id=f"net{index}", fd=str(FIRST_DESCRIPTOR + index))
-    forwards = [
-        f"hostfwd=tcp:{forward.host_address}:{forward.host_port}-:{forward.guest_port}"
+        return options("tap", id=name, fd=str(FIRST_DESCRIPTOR + number))
+    closed = ["restrict=on"] if nic.network == "isolated" else []
+    forwards = [f"hostfwd={text}" for text in _forwards(nic)]
+    return ",".join(["user", f"id={name}", *closed, *forwards])
+
+
+def _forwards(nic: NicDefinition) -> list[str]:
+    return [
+        f"tcp:{forward.host_address}:{forward.host_port}-:{forward.guest_port}"
         for forward in nic.forwards
     ]
-    closed = ["restrict=on"] if nic.network == "isolated" else []
-    return ",".join(["user", f"id=net{index}", *closed, *forwards])
 
 
 def shares(definition: Definition, sockets: Mapping[str, Path]) -> Iterator[str]:

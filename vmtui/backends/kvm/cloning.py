@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from vmtui.backends.base import Progress, ProgressSink
-from vmtui.backends.kvm import cloud, disks, firmware, ports, swtpm
+from vmtui.backends.kvm import cloud, disks, firmware, ports, swtpm, tpm_making
 from vmtui.backends.kvm.creating import new_mac, refuse_name
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.hardware import DiskDefinition, NicDefinition
@@ -58,9 +58,10 @@ async def clone(
         else:
             progress(Progress(_same_inside(source.name), stage="seed"))
         await _firmware(source, folder, progress)
-        if definition.tpm:
+        chip = swtpm.chip_of(definition, folder)
+        if chip is not None:
             progress(Progress("making a new TPM: what the other's keeps is not in it", stage="TPM"))
-            await swtpm.set_up(folder)
+            await tpm_making.prepare(name, chip)
         made = msgspec.structs.replace(
             definition,
             uuid=vm_id,
@@ -68,6 +69,10 @@ async def clone(
             nic=tuple(_nic(nic, taken) for nic in definition.nic),
             throwaway=False,
             boot_id="",
+            boot_once="",
+            protected=False,
+            autostart=False,
+            vsock=0,  # addresses are of one VM each
         )
         await source.store.write(folder, made)
     return VMId(vm_id)
@@ -102,6 +107,8 @@ async def _drive(
     path = source.folder / disk.file
     if Path(disk.file).is_absolute():
         return disk  # a medium, or another file that nobody writes to
+    if not disk.file:
+        return disk  # an empty tray
     target = folder / disk.file
     if disk.read_only or disk.kind is DiskKind.CDROM:
         await _copy_file(path, target)

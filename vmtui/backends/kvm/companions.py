@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
-from vmtui.backends.kvm import bridges, swtpm, virtiofsd
+from vmtui.backends.kvm import bridges, swtpm, tpm_making, virtiofsd
 from vmtui.backends.kvm.argv import Place
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.process import Process
@@ -41,8 +41,10 @@ async def companions(name: str, definition: Definition, place: Place) -> AsyncIt
     found = Companions()
     with ExitStack() as held:
         try:
-            if definition.tpm:
-                found.processes.append(await swtpm.start(name, place))
+            chip = swtpm.chip_of(definition, place.folder)
+            if chip is not None:
+                await tpm_making.prepare(name, chip)
+                found.processes.append(await swtpm.start(name, chip, place))
             for process in virtiofsd.start(definition, place):
                 found.processes.append(process)
             await bridges.take_taps(name, definition, found.inherited, held)

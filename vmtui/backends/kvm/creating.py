@@ -15,16 +15,19 @@ from typing import Any
 import msgspec
 
 from vmtui.backends.base import Progress, ProgressSink
-from vmtui.backends.kvm import cloud, disks, firmware, ports, swtpm
+from vmtui.backends.kvm import autostart, cloud, disks, firmware, ports, swtpm, tpm_making
 from vmtui.backends.kvm.argv import Place, argv
+from vmtui.backends.kvm.checked import convert
 from vmtui.backends.kvm.definition import (
     VERSION,
     Definition,
     SshDefinition,
-    convert,
     memory_text,
 )
 from vmtui.backends.kvm.hardware import (
+    PCIE_MODELS,
+    PLUGGABLE,
+    PORTS,
     BaseDefinition,
     NicDefinition,
     ShareDefinition,
@@ -37,9 +40,10 @@ from vmtui.backends.kvm.store import Store
 from vmtui.errors import InputError, UnsupportedError
 from vmtui.images import micro
 from vmtui.images.library import Library
-from vmtui.model import Accel, Firmware, VMId
+from vmtui.model import Accel, DiskKind, Firmware, VMId
 from vmtui.parts import Forward, NetworkKind, NicSpec
 from vmtui.spec import BootKind, VMSpec, name_problem
+from vmtui.whole import whole_in_thread
 
 SSH_PORT = 22
 _FORMAT = "qcow2"
@@ -67,6 +71,12 @@ async def create(
         async with store.staged(spec.name) as folder:
             await _build(folder, spec, definition, progress)
             await store.write(folder, definition)
+        if definition.autostart:
+            try:
+                await whole_in_thread(autostart.follow, spec.name, autostart=True)
+            except BaseException:
+                await store.remove(spec.name)
+                raise
     return VMId(definition.uuid)
 
 
@@ -114,10 +124,11 @@ async def _build(
         )
     if definition.firmware is not Firmware.BIOS:
         progress(Progress("preparing the firmware", stage="firmware"))
-        firmware.prepare(definition.firmware, folder)
-    if definition.tpm:
+        firmware.prepare(definition.firmware, folder, keys=definition.firmware_keys)
+    chip = swtpm.chip_of(definition, folder)
+    if chip is not None:
         progress(Progress("making the TPM", stage="TPM"))
-        await swtpm.set_up(folder)
+        await tpm_making.prepare(spec.name, chip)
 
 
 def designed(spec: VMSpec, taken: set[int], base: BaseDefinition | None = None) -> Definition:
@@ -135,8 +146,9 @@ def designed(spec: VMSpec, taken: set[int], base: BaseDefinition | None = None) 
         tpm=spec.tpm,
         accel=spec.accel,
         description=spec.description,
+        autostart=spec.autostart,
         disk=disks.designed(spec, base),
-        nic=tuple(_nic(nic, taken) for nic in _with_ssh(spec, nics)),
+        nic=tuple(nic_definition(nic, taken) for nic in _with_ssh(spec, nics)),
         ssh=SshDefinition(ssh_user(spec)),
         topology=TopologyDefinition.of(spec.topology),
         cpu=spec.cpu_model,
@@ -152,6 +164,8 @@ def designed(spec: VMSpec, taken: set[int], base: BaseDefinition | None = None) 
         throwaway=spec.throwaway,
         boot_id=boot_id() if spec.throwaway else "",
     )
+    if not spec.throwaway:
+        definition = _in_ports(definition)
     content: dict[str, Any] = msgspec.to_builtins(definition)
     try:
         return convert(content)
@@ -159,13 +173,28 @@ def designed(spec: VMSpec, taken: set[int], base: BaseDefinition | None = None) 
         raise InputError(f"{spec.name} can't be made", why=str(error)) from error
 
 
+def _in_ports(definition: Definition) -> Definition:
+    """With its cards in PCIe ports, as far as there are some: from there they can be taken out."""
+    free = iter(range(1, PORTS + 1))
+    return msgspec.structs.replace(
+        definition,
+        disk=tuple(
+            msgspec.structs.replace(disk, port=next(free, 0))
+            if disk.bus in PLUGGABLE and disk.kind is DiskKind.DISK
+            else disk
+            for disk in definition.disk
+        ),
+        nic=tuple(
+            msgspec.structs.replace(nic, port=next(free, 0)) if nic.model in PCIE_MODELS else nic
+            for nic in definition.nic
+        ),
+    )
+
+
 def _refuse(spec: VMSpec) -> None:
-    if spec.autostart:
-        raise UnsupportedError(
-            f"{spec.name} can't be started with the machine",
-            why="the direct backend has no daemon that could do it",
-            hint=f"Let a service of yours do it (vmtui start {spec.name}), or use libvirt.",
-        )
+    why = autostart.obstacle() if spec.autostart else ""
+    if why:
+        raise UnsupportedError(f"{spec.name} can't be started with the machine", why=why)
     if any(nic.network is NetworkKind.NETWORK for nic in spec.nics or ()):
         raise UnsupportedError(
             "the direct backend has no networks by name",
@@ -200,7 +229,8 @@ def _with_ssh(spec: VMSpec, nics: tuple[NicSpec, ...]) -> tuple[NicSpec, ...]:
     return (*nics[:at], reached, *nics[at + 1 :])
 
 
-def _nic(nic: NicSpec, taken: set[int]) -> NicDefinition:
+def nic_definition(nic: NicSpec, taken: set[int]) -> NicDefinition:
+    """A card as `vm.toml` says it, with ports of this machine that are free."""
     made = NicDefinition(
         nic.mac or new_mac(),
         network=nic.network.value,  # type: ignore[arg-type]

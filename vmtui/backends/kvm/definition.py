@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from vmtui.backends.kvm.hardware import (
     HERE,
+    BalanceDefinition,
     DiskDefinition,
+    HostDeviceDefinition,
     NicDefinition,
     Port,
     Positive,
     ShareDefinition,
     TopologyDefinition,
-    check_nic,
-    check_share,
+    TuningDefinition,
 )
-from vmtui.model import Accel, DiskKind, Firmware, SshAccess
-from vmtui.parts import DiskBus
+from vmtui.model import Accel, Firmware, SshAccess
 from vmtui.spec import BootKind
 from vmtui.units import KIB, parse_size_bytes
 
 VERSION = 1
-
-_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
-_CPU = re.compile(r"[A-Za-z0-9_.+-]+(,[A-Za-z0-9_.+=-]+)*")
-SATA_PORTS = 6
-"""Of the machine; disks and media share them."""
-IDE_DISKS = 4
-"""Of one controller: two channels of two."""
 
 BootDevice = Literal["disk", "cdrom", "network"]
 
@@ -44,9 +36,6 @@ class SshDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omi
 
 ConsoleKind = Literal["serial", "virtio"]
 
-SERIAL_PORTS = 4
-"""What a PC has; virtio consoles are not limited like that."""
-
 
 class Definition(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True
@@ -58,6 +47,12 @@ class Definition(
     boot of this machine than `boot_id` even if they never ran. `console` tells of which kind its
     text consoles are, the usual one first: `serial` (`ttyS0` and so on in the guest) or `virtio`
     (`hvc0` and so on).
+
+    The guest can be given `vcpus_max` vCPUs while it runs (0: no more than `vcpus`), and memory up
+    to `memory_max`, by `memory_hotplug`: DIMMs are for guests without a driver of virtio-mem.
+    `memory_plugged` is what it has of that. `tpm` is its model, true the CRB. With `tpm_key`, the
+    file of a key, the TPM's state is encrypted. `boot_once` is of the next start alone. Until
+    `protected` is taken off, the VM is neither deleted nor forced off.
     """
 
     version: int
@@ -67,19 +62,46 @@ class Definition(
     boot: BootKind
     image: str = ""
     firmware: Firmware = Firmware.BIOS
-    tpm: bool = False
+    firmware_keys: bool = True
+    tpm: bool | Literal["crb", "tis"] = False
+    tpm_version: Literal["2.0", "1.2"] = "2.0"
+    tpm_key: str = ""
     accel: Accel = Accel.AUTO
     description: str = ""
+    notes: str = ""
+    protected: bool = False
+    autostart: bool = False
+    restart: Literal["no", "on-crash"] = "no"
     disk: tuple[DiskDefinition, ...] = ()
     nic: tuple[NicDefinition, ...] = ()
     ssh: SshDefinition = SshDefinition()
     console: Annotated[tuple[ConsoleKind, ...], msgspec.Meta(max_length=8)] = ("serial",)
     topology: TopologyDefinition | None = None
     cpu: str = ""
+    vcpus_max: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 0
+    tuning: TuningDefinition = TuningDefinition()
+    memory_max: str = ""
+    memory_plugged: str = ""
+    memory_hotplug: Literal["virtio-mem", "dimm"] = "virtio-mem"
+    huge_pages: Literal["", "2M", "1G"] = ""
+    merge: bool = True
+    balloon: bool = True
     balloon_floor: str = ""
+    free_page_reporting: bool = True
+    deflate_on_oom: bool = False
+    balance: BalanceDefinition = BalanceDefinition()
     share: tuple[ShareDefinition, ...] = ()
+    host_device: tuple[HostDeviceDefinition, ...] = ()
     graphics: bool | None = None
+    rng: bool = True
+    agent: bool = True
+    watchdog: Literal["off", "i6300esb"] = "off"
+    watchdog_action: Literal["reset", "poweroff", "pause", "none"] = "reset"
+    sound: Literal["off", "ich9", "virtio"] = "off"
+    vsock: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
     boot_order: tuple[BootDevice, ...] = ()
+    boot_menu: bool = False
+    boot_once: Literal["", "disk", "cdrom", "network"] = ""
     hyperv: bool = False
     tags: tuple[str, ...] = ()
     throwaway: bool = False
@@ -96,6 +118,32 @@ class Definition(
     def memory_bytes(self) -> int:
         """The guest's memory."""
         return parse_size_bytes(self.memory)
+
+    @property
+    def memory_max_bytes(self) -> int:
+        """As much as the guest can ever be given while it runs."""
+        return parse_size_bytes(self.memory_max) if self.memory_max else self.memory_bytes
+
+    @property
+    def plugged_bytes(self) -> int:
+        """What is plugged in beside the memory that it is started with."""
+        return parse_size_bytes(self.memory_plugged) if self.memory_plugged else 0
+
+    @property
+    def vcpus_limit(self) -> int:
+        """As many vCPUs as it can ever be given while it runs."""
+        return self.vcpus_max or self.vcpus
+
+    @property
+    def tpm_model(self) -> str:
+        """`crb`, `tis` or "" for none."""
+        return "crb" if self.tpm is True else self.tpm or ""
+
+    @property
+    def ports_used(self) -> tuple[int, ...]:
+        """The PCIe ports that have a card in them."""
+        cards = (*(disk.port for disk in self.disk), *(nic.port for nic in self.nic))
+        return tuple(port for port in cards if port)
 
     @property
     def displays(self) -> int:
@@ -123,50 +171,6 @@ class Definition(
     def leans_on(self, uuid: str) -> bool:
         """Whether a disk of the VM with that UUID is below one of its own."""
         return any(base.vm == uuid for disk in self.disk for base in disk.base)
-
-
-def convert(content: dict[str, Any]) -> Definition:
-    """A checked definition. Raises msgspec.ValidationError or ValueError with key and reason."""
-    version = content.get("version")
-    if version != VERSION:
-        raise ValueError(f"version is {version!r}; this vmtui reads version {VERSION}")
-    definition = msgspec.convert(content, Definition)
-    if definition.memory_bytes < KIB * KIB:
-        raise ValueError("memory is less than 1M")
-    if definition.console.count("serial") > SERIAL_PORTS:
-        raise ValueError(f"console: there are {SERIAL_PORTS} serial ports at most")
-    for nic in definition.nic:
-        check_nic(nic)
-    for share in definition.share:
-        check_share(share)
-    if len({share.tag for share in definition.share}) < len(definition.share):
-        raise ValueError("share: two folders have the same tag")
-    if definition.ssh.user and not _USER.fullmatch(definition.ssh.user):
-        raise ValueError(f"ssh: user = {definition.ssh.user!r} is not a user's name")
-    _check_machine(definition)
-    return definition
-
-
-def _check_machine(definition: Definition) -> None:
-    topology = definition.topology
-    if topology and topology.vcpus != definition.vcpus:
-        raise ValueError(
-            f"topology: {topology.sockets} sockets, {topology.cores} cores and "
-            f"{topology.threads} threads are {topology.vcpus} vCPUs, not {definition.vcpus}"
-        )
-    if definition.cpu and not _CPU.fullmatch(definition.cpu):
-        raise ValueError(f"cpu = {definition.cpu!r} is not a model, with or without features")
-    if definition.balloon_floor:
-        parse_size_bytes(definition.balloon_floor)
-    on_sata = sum(
-        disk.bus is DiskBus.SATA or (disk.kind is DiskKind.CDROM and disk.bus is not DiskBus.SCSI)
-        for disk in definition.disk
-    )
-    if on_sata > SATA_PORTS:
-        raise ValueError(f"disk: {on_sata} on SATA; the machine has {SATA_PORTS} ports")
-    on_ide = sum(disk.kind is DiskKind.DISK and disk.bus is DiskBus.IDE for disk in definition.disk)
-    if on_ide > IDE_DISKS:
-        raise ValueError(f"disk: {on_ide} on IDE; its controller takes {IDE_DISKS}")
 
 
 def memory_text(memory_bytes: int) -> str:

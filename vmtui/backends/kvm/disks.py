@@ -11,8 +11,13 @@ from typing import Any
 from vmtui.backends.base import Progress, ProgressSink
 from vmtui.backends.kvm.hardware import BaseDefinition, DiskDefinition
 from vmtui.command import run
-from vmtui.errors import InputError, OperationError
-from vmtui.images.qemu_img import CONVERT_MEMORY_BYTES, CONVERT_TIMEOUT_S, limited
+from vmtui.errors import BusyError, InputError, OperationError
+from vmtui.images.qemu_img import (
+    CONVERT_MEMORY_BYTES,
+    CONVERT_TIMEOUT_S,
+    LOOK_MEMORY_BYTES,
+    limited,
+)
 from vmtui.model import DiskKind
 from vmtui.parts import DiskBus
 from vmtui.spec import BootKind, VMSpec
@@ -100,7 +105,7 @@ async def _make_first(
         assert boot.format is not None
         await copy(boot.path, boot.format, (), target, progress)
         if size_bytes > (boot.virtual_size_bytes or 0):
-            await _qemu_img("resize", "-q", "-f", "qcow2", str(target), str(size_bytes))
+            await grow(target, "qcow2", size_bytes)
     else:
         await blank(target, size_bytes)
 
@@ -114,6 +119,31 @@ async def lean(target: Path, base: BaseDefinition, size_bytes: int) -> None:
     """Make an overlay on `base`, which is not even opened (`-u`): its size is known."""
     backing = ("-b", base.file, "-F", base.format)
     await _qemu_img("create", "-q", "-u", "-f", "qcow2", *backing, str(target), str(size_bytes))
+
+
+async def grow(path: Path, file_format: str, size_bytes: int) -> None:
+    """Make a disk larger that nobody uses. Raises OperationError."""
+    await _qemu_img("resize", "-q", "-f", file_format, str(path), str(size_bytes))
+
+
+async def check_unused(path: Path, file_format: str) -> None:
+    """Raise BusyError if another program has a disk open to write, as QEMU's locks tell."""
+    node = {"driver": file_format, "file": {"driver": "file", "filename": str(path)}}
+    if file_format == "qcow2":
+        node["backing"] = None  # type: ignore[assignment]
+    try:
+        await run(
+            *limited(
+                "qemu-img", "info", f"json:{json.dumps(node)}", memory_bytes=LOOK_MEMORY_BYTES
+            ),
+            timeout_s=QUICK_TIMEOUT_S,
+        )
+    except OperationError as error:
+        if "lock" not in error.why:
+            raise
+        raise BusyError(
+            f"{path} is in use", why="another program writes to it", hint="End that first."
+        ) from error
 
 
 async def _qemu_img(*arguments: str) -> None:

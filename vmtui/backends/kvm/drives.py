@@ -1,4 +1,4 @@
-"""The part of QEMU's command line that is drives: files, what they lean on, and their devices."""
+"""Drives as QEMU is told of them, on its command line or while it runs: nodes and their devices."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vmtui.backends.kvm.definition import BootDevice, Definition
 from vmtui.backends.kvm.hardware import DiskDefinition
+from vmtui.backends.kvm.options import Options, written
 from vmtui.model import DiskKind
 from vmtui.parts import DiskBus
 
@@ -29,10 +30,28 @@ _CACHES = {
 }
 
 
-def boot_index(definition: Definition, kind: BootDevice, nth: int) -> str:
-    """The option that says when the `nth` device of a kind is started from; "" for never."""
+def node_name(number: int) -> str:
+    """What QEMU calls the content of a drive; its file has `-file` behind that."""
+    return f"disk{number}"
+
+
+def device_id(number: int) -> str:
+    """What QEMU calls the drive as the guest sees it."""
+    return f"drive{number}"
+
+
+def device_path(disk: DiskDefinition, number: int) -> str:
+    """Where QEMU has that which is limited, and into which media are put."""
+    inside = "/virtio-backend" if disk.bus is DiskBus.VIRTIO and disk.kind is DiskKind.DISK else ""
+    return f"/machine/peripheral/{device_id(number)}{inside}"
+
+
+def boot_options(definition: Definition, kind: BootDevice, nth: int) -> Options:
+    """When the `nth` device of a kind is started from; none for never."""
     order = definition.boot_order or _DEFAULT_ORDER
-    return f",bootindex={BOOT_STEP * order.index(kind) + 1 + nth}" if kind in order else ""
+    if definition.boot_once:
+        order = (definition.boot_once, *(kind for kind in order if kind != definition.boot_once))
+    return {"bootindex": BOOT_STEP * order.index(kind) + 1 + nth} if kind in order else {}
 
 
 def drives(definition: Definition, folder: Path) -> Iterator[str]:
@@ -44,89 +63,111 @@ def drives(definition: Definition, folder: Path) -> Iterator[str]:
     if DiskBus.IDE in buses:
         # The machine has none of its own; systems of old know no other.
         yield from ("-device", "piix3-ide,id=pata")
-    for index, disk in enumerate(definition.disk):
-        node = f"disk{index}"
-        read_only = disk.read_only or disk.kind is DiskKind.CDROM
-        # An absolute `file` stays as it is.
-        yield from blockdev(node, folder / disk.file, disk.format, disk=disk, read_only=read_only)
-        if disk.kind is DiskKind.CDROM:
-            boots = boot_index(definition, "cdrom", next(media))
-            tray = _tray(disk.bus, sata)
-            yield from ("-device", f"{tray},drive={node}{boots}")
-            continue
-        device = _device(disk.bus, node, sata, ide)
-        boots = boot_index(definition, "disk", next(disks))
-        through = "" if _caching(disk)[2] else ",write-cache=off"
-        yield from ("-device", f"{device},drive={node}{through}{boots}")
+    for number, disk in enumerate(definition.disk):
+        for block in nodes(disk, number, folder):
+            yield from ("-blockdev", json.dumps(block))
+        nth = next(media if disk.kind is DiskKind.CDROM else disks)
+        place = _sata(sata) if _on_sata(disk) else _ide(ide) if disk.bus is DiskBus.IDE else {}
+        yield from ("-device", written(device(definition, disk, number, nth) | place))
 
 
-def _tray(bus: DiskBus, sata: Iterator[int]) -> str:
-    return "scsi-cd,bus=scsi0.0" if bus is DiskBus.SCSI else f"ide-cd,bus=ide.{next(sata)}"
+def device(definition: Definition, disk: DiskDefinition, number: int, nth: int) -> Options:
+    """The drive as the guest sees it, the `nth` of its kind; SATA and IDE have yet to be placed."""
+    found: Options = {"driver": _driver(disk), "id": device_id(number)}
+    if disk.bus is DiskBus.SCSI:
+        found["bus"] = "scsi0.0"
+    elif disk.port:
+        found["bus"] = f"port{disk.port}"
+    if disk.file:
+        found["drive"] = node_name(number)
+    if disk.kind is DiskKind.CDROM:
+        return found | boot_options(definition, "cdrom", nth)
+    if disk.bus is DiskBus.NVME:
+        found["serial"] = node_name(number)
+    if disk.bus is DiskBus.VIRTIO and definition.tuning.iothreads:
+        found["iothread"] = f"iothread{nth % definition.tuning.iothreads}"
+    if not _caching(disk)[2]:
+        found["write-cache"] = "off"
+    return found | boot_options(definition, "disk", nth)
 
 
-def _device(bus: DiskBus, node: str, sata: Iterator[int], ide: Iterator[int]) -> str:
-    match bus:
-        case DiskBus.VIRTIO:
-            return "virtio-blk-pci"
-        case DiskBus.SCSI:
-            return "scsi-hd,bus=scsi0.0"
-        case DiskBus.NVME:
-            return f"nvme,serial={node}"
-        case DiskBus.SATA:
-            return f"ide-hd,bus=ide.{next(sata)}"
-        case DiskBus.IDE:
-            channel, unit = divmod(next(ide), 2)
-            return f"ide-hd,bus=pata.{channel},unit={unit}"
+def _driver(disk: DiskDefinition) -> str:
+    if disk.kind is DiskKind.CDROM:
+        return "scsi-cd" if disk.bus is DiskBus.SCSI else "ide-cd"
+    return {DiskBus.VIRTIO: "virtio-blk-pci", DiskBus.SCSI: "scsi-hd", DiskBus.NVME: "nvme"}.get(
+        disk.bus, "ide-hd"
+    )
 
 
-def blockdev(
-    node: str,
-    path: Path,
-    file_format: str,
-    *,
-    disk: DiskDefinition | None = None,
-    read_only: bool = False,
-) -> Iterator[str]:
-    """A node of QEMU's block layer, and before it those that it leans on.
+def _on_sata(disk: DiskDefinition) -> bool:
+    if disk.kind is DiskKind.CDROM:
+        return disk.bus is not DiskBus.SCSI
+    return disk.bus is DiskBus.SATA
+
+
+def _sata(numbers: Iterator[int]) -> Options:
+    return {"bus": f"ide.{next(numbers)}"}
+
+
+def _ide(numbers: Iterator[int]) -> Options:
+    channel, unit = divmod(next(numbers), 2)
+    return {"bus": f"pata.{channel}", "unit": unit}
+
+
+def nodes(disk: DiskDefinition, number: int, folder: Path) -> list[Options]:
+    """The nodes of QEMU's block layer that a drive is, those that it leans on first.
 
     The format is always said, never probed, and what a file's header says about others never
     followed: a guest that writes an image header to its disk must not choose files of the host.
     """
+    if not disk.file:
+        return []
+    node, found = node_name(number), []
     backing: str | None = None
-    for depth, base in reversed(list(enumerate(disk.base if disk else ()))):
+    for depth, base in reversed(list(enumerate(disk.base))):
         name = f"{node}-base{depth}"
-        yield from _node(name, Path(base.file), base.format, backing, read_only=True)
+        found.append(block(name, Path(base.file), base.format, backing, read_only=True))
         backing = name
-    discard = disk is None or disk.discard
-    yield from _node(
-        node, path, file_format, backing, read_only=read_only, discard=discard, disk=disk
+    # An absolute `file` stays as it is.
+    top = block(
+        node,
+        folder / disk.file,
+        disk.format,
+        backing,
+        read_only=disk.read_only or disk.kind is DiskKind.CDROM,
+        discard=disk.discard,
     )
+    if disk.cache:
+        direct, no_flush, _ = _caching(disk)
+        top["cache"] = {"direct": direct, "no-flush": no_flush}
+    return [*found, top]
 
 
-def _node(
+def block(
     node: str,
     path: Path,
     file_format: str,
-    backing: str | None,
+    backing: str | None = None,
     *,
-    read_only: bool,
-    discard: bool = False,
-    disk: DiskDefinition | None = None,
-) -> Iterator[str]:
-    file: dict[str, object] = {"driver": "file", "filename": str(path)}
-    block: dict[str, object] = {"node-name": node, "driver": file_format, "file": file}
+    read_only: bool = False,
+    discard: bool = True,
+) -> Options:
+    """One node on a file."""
+    file: Options = {"driver": "file", "node-name": f"{node}-file", "filename": str(path)}
+    found: Options = {"driver": file_format, "node-name": node, "file": file}
     if read_only:
-        block["read-only"] = True
+        found["read-only"] = True
     elif discard:
-        block["discard"] = "unmap"
-        file["discard"] = "unmap"
-    if disk is not None and disk.cache:
-        direct, no_flush, _ = _caching(disk)
-        block["cache"] = {"direct": direct, "no-flush": no_flush}
+        found["discard"] = file["discard"] = "unmap"
     if file_format == "qcow2":
-        block["backing"] = backing
-    yield from ("-blockdev", json.dumps(block))
+        found["backing"] = backing
+    return found
 
 
 def _caching(disk: DiskDefinition) -> tuple[bool, bool, bool]:
     return _CACHES[disk.cache or "writeback"]
+
+
+def same_write_cache(one: DiskDefinition, other: DiskDefinition) -> bool:
+    """Whether the guest sees both with a cache, or both without: that can't change under it."""
+    return _caching(one)[2] == _caching(other)[2]

@@ -3,19 +3,36 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 
 from vmtui.backends.kvm.argv import FirmwareFiles
-from vmtui.errors import MissingError
-from vmtui.files import not_writable
+from vmtui.errors import MissingError, OperationError
+from vmtui.files import write_whole
 from vmtui.model import Firmware
 
 VARIABLES = "efivars.fd"
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """One firmware of the catalogue: its code, and the variables that a VM begins with."""
+
+    descriptor: Path
+    code: Path
+    code_format: str
+    template: Path
+    template_format: str
+    features: frozenset[str]
+
+    @property
+    def enrolled(self) -> bool:
+        """Whether the template has keys, without which Secure Boot enforces nothing."""
+        return "enrolled-keys" in self.features
 
 
 def descriptor_folders() -> list[Path]:
@@ -27,81 +44,82 @@ def descriptor_folders() -> list[Path]:
     ]
 
 
-def descriptors(folders: list[Path]) -> Iterator[dict[str, Any]]:
-    """All readable descriptors in the order of their names; an empty file masks its name."""
+def builds(folders: list[Path]) -> Iterator[Build]:
+    """Those for this machine type, in the order of their names; an empty file masks its name."""
     files: dict[str, Path] = {}
     for folder in folders:
         files.update((path.name, path) for path in sorted(folder.glob("*.json")))
     for _, path in sorted(files.items()):
         try:
             content = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
+            build = _build(path, content) if _is_for_q35(content) else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             continue
-        if isinstance(content, dict):
-            yield content
+        if build is not None:
+            yield build
 
 
-def choose(wanted: Firmware, folders: list[Path] | None = None) -> dict[str, Any]:
-    """The `mapping` of the first descriptor that fits q35. Raises MissingError."""
-    for content in descriptors(folders or descriptor_folders()):
-        if _fits(content, wanted):
-            mapping = content["mapping"]
-            if Path(mapping["executable"]["filename"]).exists():
-                return dict(mapping)
+def _is_for_q35(content: dict[str, Any]) -> bool:
+    return "uefi" in content["interface-types"] and any(
+        target["architecture"] == "x86_64"
+        and any(machine.startswith("pc-q35") for machine in target["machines"])
+        for target in content["targets"]
+    )
+
+
+def _build(path: Path, content: dict[str, Any]) -> Build | None:
+    mapping = content["mapping"]
+    if mapping["device"] != "flash" or mapping.get("mode", "split") != "split":
+        return None
+    code, template = mapping["executable"], mapping["nvram-template"]
+    return Build(
+        path,
+        Path(code["filename"]),
+        code.get("format", "raw"),
+        Path(template["filename"]),
+        template.get("format", "raw"),
+        frozenset(content.get("features", ())),
+    )
+
+
+def choose(wanted: Firmware, *, keys: bool = True, folders: list[Path] | None = None) -> Build:
+    """The first that fits; `keys` is about Secure Boot only. Raises MissingError."""
+    for build in builds(folders or descriptor_folders()):
+        if _fits(build, wanted, keys) and build.code.exists():
+            return build
+    without = " without enrolled keys" if wanted is Firmware.SECURE_BOOT and not keys else ""
     raise MissingError(
-        f"no firmware for {wanted.value} is installed",
+        f"no firmware for {wanted.value}{without} is installed",
         why="no descriptor of QEMU's firmware catalogue fits",
         hint="Install ovmf (Debian, Ubuntu), edk2-ovmf (Fedora, Arch).",
     )
 
 
-def _fits(content: dict[str, Any], wanted: Firmware) -> bool:
-    features = set(content.get("features", ()))
-    mapping = content.get("mapping", {})
-    return (
-        "uefi" in content.get("interface-types", ())
-        and isinstance(mapping, dict)
-        and mapping.get("device") == "flash"
-        and mapping.get("mode", "split") == "split"
-        and "nvram-template" in mapping
-        and any(_is_q35(target) for target in content.get("targets", ()))
-        and (
-            # Secure Boot without enrolled keys enforces nothing.
-            {"secure-boot", "enrolled-keys", "requires-smm"} <= features
-            if wanted is Firmware.SECURE_BOOT
-            else not features & {"secure-boot", "enrolled-keys", "requires-smm"}
-        )
-    )
+def _fits(build: Build, wanted: Firmware, keys: bool) -> bool:
+    secure = {"secure-boot", "requires-smm"}
+    if wanted is Firmware.SECURE_BOOT:
+        return secure <= build.features and build.enrolled is keys
+    return not build.features & {*secure, "enrolled-keys"}
 
 
-def _is_q35(target: dict[str, Any]) -> bool:
-    return target.get("architecture") == "x86_64" and any(
-        machine.startswith("pc-q35") for machine in target.get("machines", ())
-    )
-
-
-def files(wanted: Firmware, folder: Path) -> FirmwareFiles | None:
+def files(wanted: Firmware, folder: Path, *, keys: bool = True) -> FirmwareFiles | None:
     """The firmware for a VM in `folder`; None for BIOS. Raises MissingError."""
     if wanted is Firmware.BIOS:
         return None
-    mapping = choose(wanted)
-    return FirmwareFiles(
-        Path(mapping["executable"]["filename"]),
-        mapping["executable"].get("format", "raw"),
-        folder / VARIABLES,
-        mapping["nvram-template"].get("format", "raw"),
-    )
+    build = choose(wanted, keys=keys)
+    return FirmwareFiles(build.code, build.code_format, folder / VARIABLES, build.template_format)
 
 
-def prepare(wanted: Firmware, folder: Path) -> None:
+def prepare(wanted: Firmware, folder: Path, *, keys: bool = True) -> None:
     """Copy the variables that a VM begins with into its folder, once."""
     variables = folder / VARIABLES
-    if wanted is Firmware.BIOS or variables.exists():
-        return
-    temporary = variables.with_suffix(".new")
+    if wanted is not Firmware.BIOS and not variables.exists():
+        write_whole(variables, template(choose(wanted, keys=keys)))
+
+
+def template(build: Build) -> bytes:
+    """The variables that a VM begins with."""
     try:
-        shutil.copyfile(choose(wanted)["nvram-template"]["filename"], temporary)
-        temporary.chmod(0o600)
-        temporary.rename(variables)
+        return build.template.read_bytes()
     except OSError as error:
-        raise not_writable(folder, error) from error
+        raise OperationError(f"{build.template} can't be read", why=error.strerror or "") from error

@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from vmtui.backends.kvm import procfs, questions
+from vmtui.backends.kvm.cards import netdev_id
+from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.process import Process
 from vmtui.backends.kvm.questions import Answers
+from vmtui.backends.kvm.running import Running
 from vmtui.counters import (
     Counters,
     CpuCounters,
@@ -82,7 +85,7 @@ class Gauge:
         now_s = time.monotonic()
         try:
             async with machine.asked() as monitor:
-                answers = await questions.quick(monitor, answers, machine.disks)
+                answers = await questions.quick(monitor, answers, machine.drives)
                 # Reading this late for one beat is better than leaving it out for one.
                 if now_s - self._thorough_at_s >= 0.9 * THOROUGH_INTERVAL_S:
                     answers = await questions.thorough(
@@ -176,11 +179,14 @@ class Gauge:
             missing[Measure.BALLOON] = missing[Measure.GUEST_MEMORY] = self._why_unanswered
             missing[Measure.DISKS] = self._why_unanswered
         elif answers.guest is None:
+            if answers.actual_bytes is None:
+                missing[Measure.BALLOON] = answers.why_no_guest
             missing[Measure.GUEST_MEMORY] = answers.why_no_guest
-        definition = self._machine.definition
+        current, known = self._machine.current, self._machine.running
         return MemoryCounters(
             at_s,
-            maximum_bytes=definition.memory_bytes if definition else None,
+            maximum_bytes=_ceiling_bytes(current, known),
+            target_bytes=known.balloon_target_bytes if known else None,
             actual_bytes=answers.actual_bytes,
             guest=answers.guest,
             rss_bytes=held.rss_bytes,
@@ -188,13 +194,23 @@ class Gauge:
             merged_bytes=held.merged_bytes,
         )
 
+    def _cards(self) -> list[tuple[str, str]]:
+        """Those that are plugged in; one that came later has no tap."""
+        known = self._machine.running
+        if known is None:
+            return self._netdevs
+        taps = dict(self._netdevs)
+        names = [netdev_id(slot.number) for slot in known.nics]
+        return [(name, taps.get(name, "")) for name in names]
+
     def _nics(self, missing: dict[Measure, str]) -> Iterator[NicCounters]:
-        taps = [tap for _, tap in self._netdevs if tap]
+        netdevs = self._cards()
+        taps = [tap for _, tap in netdevs if tap]
         seen = procfs.interfaces(self.process.pid) if taps else {}
         at_s = time.monotonic()
         if not taps:
-            missing[Measure.NICS] = _USER_NETWORK if self._netdevs else "it has no network card"
-        for name, tap in self._netdevs:
+            missing[Measure.NICS] = _USER_NETWORK if netdevs else "it has no network card"
+        for name, tap in netdevs:
             numbers = seen.get(tap)
             if not tap:
                 yield NicCounters(at_s, name, why_missing=_USER_NETWORK)
@@ -202,6 +218,12 @@ class Gauge:
                 yield NicCounters(at_s, tap, why_missing=f"the interface {tap} is gone")
             else:
                 yield _mirrored(at_s, tap, numbers)
+
+
+def _ceiling_bytes(current: Definition | None, known: Running | None) -> int | None:
+    if known is not None:
+        return known.balloon_ceiling_bytes
+    return current.memory_bytes if current else None
 
 
 def _mirrored(at_s: float, tap: str, numbers: list[int]) -> NicCounters:

@@ -24,7 +24,8 @@ def images_in_use(machines: Iterable[Machine]) -> Mapping[str, tuple[str, ...]]:
 
 def _images(machine: Machine) -> frozenset[str]:
     if machine.definition is not None:
-        return machine.definition.images
+        # What runs may still lean on what the next boot does not.
+        return frozenset().union(*(definition.images for definition in machine.definitions))
     # Rather one too many than one too few.
     return frozenset(image for image in _IMAGE.findall(_text(machine)) if image)
 
@@ -37,7 +38,7 @@ def leaners(machines: Iterable[Machine], source: Machine) -> Iterator[str]:
         if machine.definition is None:
             if source.id in _text(machine):
                 yield machine.name
-        elif machine.definition.leans_on(source.id):
+        elif any(definition.leans_on(source.id) for definition in machine.definitions):
             yield machine.name
 
 

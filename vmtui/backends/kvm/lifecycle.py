@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import msgspec
 
-from vmtui.backends.kvm import disks, firmware, ports, virtiofsd
+from vmtui.backends.kvm import disks, firmware, held, placing, ports, running, virtiofsd
 from vmtui.backends.kvm.accel import prove
 from vmtui.backends.kvm.argv import KernelFiles, Place, argv
 from vmtui.backends.kvm.companions import Companions, companions
@@ -19,6 +19,8 @@ from vmtui.backends.kvm.machine import Machine, gone
 from vmtui.backends.kvm.monitor import Monitor
 from vmtui.backends.kvm.process import Process, Record, boot_id, start_ticks, write_record
 from vmtui.backends.kvm.program import QEMU, installed
+from vmtui.backends.kvm.running import Running
+from vmtui.backends.kvm.tuning import Tuned
 from vmtui.command import missing
 from vmtui.errors import InputError, OperationError, StateError, VmtuiError
 from vmtui.files import tail, write_whole
@@ -52,10 +54,11 @@ def check_state(machine: Machine, op: Power) -> None:
         )
 
 
-async def start(machine: Machine, taken: set[int]) -> list[str]:
+async def start(machine: Machine, taken: set[int], cpus: Tuned) -> list[str]:
     """Run QEMU for it; what had to be changed for that, such as a port that was taken.
 
-    `taken` are the ports that other VMs have. Raises OperationError with the end of QEMU's log.
+    `taken` are the ports that other VMs have, `cpus` what of the host's CPUs it is to get. Raises
+    OperationError with the end of QEMU's log.
     """
     definition = machine.definition
     if definition is None:
@@ -64,7 +67,7 @@ async def start(machine: Machine, taken: set[int]) -> list[str]:
         raise missing(QEMU)
     await asyncio.to_thread(disks.check_bases, machine.name, definition.disk, "started")
     definition, told = await _with_free_ports(machine, definition, taken)
-    firmware.prepare(definition.firmware, machine.folder)
+    firmware.prepare(definition.firmware, machine.folder, keys=definition.firmware_keys)
     place = await outfitted(machine.name, definition, machine.place)
     _check_sockets(machine.name, definition, place)
     command = argv(machine.name, definition, place)
@@ -73,6 +76,7 @@ async def start(machine: Machine, taken: set[int]) -> list[str]:
     # The intent is on disk before the process: a vmtui that is killed in between leaves a QEMU
     # that the next one recognises by its command line.
     await whole_in_thread(write_record, machine.record_path, record)
+    await asyncio.to_thread(running.write, place.runtime, Running.begun(definition))
     first_words = "".join(f"{line}\n" for line in ["started with: " + " ".join(command), *told])
     await asyncio.to_thread(write_whole, place.runtime / "qemu.log", first_words.encode())
     try:
@@ -82,6 +86,12 @@ async def start(machine: Machine, taken: set[int]) -> list[str]:
         machine.record_path.unlink(missing_ok=True)
         place.pidfile.unlink(missing_ok=True)
         raise
+    if definition.boot_once:
+        done = msgspec.structs.replace(definition, boot_once="")
+        await machine.store.write(machine.folder, done)
+        machine.reload()
+    if cpus.pins or cpus.shares:
+        told += await placing.apply(machine, cpus)
     return told
 
 
@@ -100,6 +110,9 @@ async def _run(machine: Machine, place: Place, record: Record, beside: Companion
         machine.took_process(process, started)
         await _ready(machine, place)
         beside.check(machine.name, place)
+        machine.reload()
+        if machine.run_state == held.RUN_STATE:
+            await held.let_go(machine)
     except BaseException:
         await process.kill_and_wait(machine.name)
         machine.forget_process()
@@ -130,7 +143,7 @@ async def outfitted(name: str, definition: Definition, place: Place) -> Place:
     return replace(
         place,
         accel=proof.accel if proof else definition.accel,
-        firmware=firmware.files(definition.firmware, place.folder),
+        firmware=firmware.files(definition.firmware, place.folder, keys=definition.firmware_keys),
         kernel=kernel,
         virtiofs=await virtiofsd.served(definition),
     )
@@ -207,6 +220,9 @@ async def stop(machine: Machine) -> None:
 
 async def ask(machine: Machine, op: Power) -> None:
     """The operations that are one QMP command."""
+    if op is Power.RESUME and machine.run_state == held.RUN_STATE:
+        await held.let_go(machine)  # whoever started it was killed before that
+        return
     command = {
         Power.SHUTDOWN: "system_powerdown",
         Power.RESET: "system_reset",

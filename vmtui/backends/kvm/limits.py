@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from vmtui.backends.kvm import bridges, firmware, virtiofsd
+from vmtui.backends.kvm import autostart, bridges, firmware, virtiofsd
 from vmtui.command import missing
 from vmtui.errors import VmtuiError
 from vmtui.model import Firmware
@@ -36,7 +36,8 @@ def _lacking() -> Iterator[tuple[str, str]]:
             yield wanted.value, error.hint
     if not virtiofsd.program():
         yield "virtiofs", "Install virtiofsd (Debian 13, Ubuntu, Fedora, Arch), or use 9p."
-    yield "autostart", "Nothing runs here that could start it; use libvirt, or a service of yours."
+    if autostart.obstacle():
+        yield "autostart", "Nothing runs here that could start it: that is done by systemd."
     try:
         bridges.helper()
     except VmtuiError as error:

@@ -5,42 +5,27 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from vmtui.backends.kvm import described, running, swtpm
 from vmtui.backends.kvm.argv import Place
 from vmtui.backends.kvm.definition import Definition
-from vmtui.backends.kvm.disks import capacity_bytes
+from vmtui.backends.kvm.drives import node_name
 from vmtui.backends.kvm.monitor import Monitor
 from vmtui.backends.kvm.process import Process, Record, boot_id, read_record
 from vmtui.backends.kvm.program import QEMU
+from vmtui.backends.kvm.running import Running
 from vmtui.backends.kvm.store import Store
 from vmtui.errors import VmtuiError
-from vmtui.model import VM, Accel, Disk, DiskKind, Nic, SshAccess, State, VMId
-from vmtui.parts import DiskBus
+from vmtui.model import VM, Accel, Disk, State, VMId
 
 STOPPING_SHOWN_S = 180.0
 """A guest that has not reacted to a shutdown after this long is just running."""
 
 # QEMU's RunState (qapi/run-state.json) in the words of the model; the rest is paused.
 _STATES = {"running": State.RUNNING, "suspended": State.SUSPENDED}
-_PROBLEMS = {
-    "io-error": "paused by QEMU: a disk can't be read or written (is the host's disk full?)",
-    "internal-error": "paused by QEMU after an internal error; see the log",
-    "guest-panicked": "the guest's kernel panicked",
-    "shutdown": "the guest has shut down, and waits for a reset",
-    "watchdog": "paused by the guest's watchdog",
-}
-
-_PREFIXES = {
-    DiskBus.VIRTIO: "vd",
-    DiskBus.SCSI: "sd",
-    DiskBus.SATA: "sd",
-    DiskBus.IDE: "sd",
-    DiskBus.NVME: "nvme",
-}
 
 
 class Machine:
@@ -52,6 +37,7 @@ class Machine:
         self.definition: Definition | None = None
         self.problem = ""
         self.process: Process | None = None
+        self.tpm: Process | None = None  # the swtpm beside it
         self.record: Record | None = None
         self.monitor: Monitor | None = None  # kept open for events
         self.run_state = ""
@@ -59,6 +45,9 @@ class Machine:
         self.drawing = asyncio.Lock()  # held while QEMU draws its screen for somebody
         self._stamp = (-1, -1, -1)
         self._record_stamp = 0
+        self._had_tpm = False
+        self._running: Running | None = None
+        self._running_stamp = (0, 0)
         self._disks: tuple[Disk, ...] = ()
 
     @property
@@ -88,6 +77,27 @@ class Machine:
         return self.process is not None and self.process.alive
 
     @property
+    def tpm_lost(self) -> bool:
+        """Whether swtpm has ended although QEMU, which it was started for, has not."""
+        return self.active and self._had_tpm and not (self.tpm and self.tpm.alive)
+
+    @property
+    def running(self) -> Running | None:
+        """What its QEMU has; None while it is off, or if that was started by an older vmtui."""
+        return self._running if self.active else None
+
+    @property
+    def current(self) -> Definition | None:
+        """What it is made of now: as it runs, or as it would be started."""
+        return self.running.definition if self.running else self.definition
+
+    @property
+    def definitions(self) -> tuple[Definition, ...]:
+        """What it will be made of, and what it is made of where that is something else."""
+        both = (self.definition, self.running.definition if self.running else None)
+        return tuple(definition for definition in both if definition is not None)
+
+    @property
     def over(self) -> bool:
         """Whether it is a throwaway VM that has been on, or whose machine was booted since."""
         definition = self.definition
@@ -97,15 +107,19 @@ class Machine:
 
     @property
     def host_ports(self) -> frozenset[int]:
-        """The ports of this machine that lead to it while it runs."""
-        nics = self.definition.nic if self.definition else ()
+        """The ports of this machine that lead to it while it runs, or will."""
+        nics = (nic for definition in self.definitions for nic in definition.nic)
         return frozenset(forward.host_port for nic in nics for forward in nic.forwards)
 
     # -- reading the disk --------------------------------------------------------------------
 
     def reload(self) -> bool:
         """Read the definition and look for a process if they changed; whether anything did."""
-        return self._reload_definition() | self._reload_process()
+        changed = self._reload_definition() | self._reload_process()
+        changed |= self._reload_running()
+        if changed:
+            self._disks = described.disks(self)
+        return changed
 
     def _reload_definition(self) -> bool:
         stamp = self.store.stamp(self.name)
@@ -118,7 +132,15 @@ class Machine:
         except VmtuiError as error:
             self.definition = None
             self.problem = f"{error.what}: {error.why}"
-        self._disks = self._read_disks()
+        return True
+
+    def _reload_running(self) -> bool:
+        runtime = self.store.runtime(self.name)
+        stamp = running.stamp(runtime) if self.active else running.NONE
+        if stamp == self._running_stamp:
+            return False
+        self._running_stamp = stamp
+        self._running = running.read(runtime) if stamp != running.NONE else None
         return True
 
     def _reload_process(self) -> bool:
@@ -138,6 +160,7 @@ class Machine:
             self.process = Process.adopt(self.record, self._pid_from_file())
             if self.process is not None:
                 self.run_state = "running"  # until it is asked
+                self._take_tpm()
         return was_known or self.process is not None
 
     def _pid_from_file(self) -> int:
@@ -150,22 +173,35 @@ class Machine:
         """Remember the QEMU that this process has just started."""
         self.forget_process()
         self.process = process
+        self._take_tpm()
         self.record = record
         self._record_stamp = self.record_path.stat().st_mtime_ns
         self.run_state = "running"
 
+    def _take_tpm(self) -> None:
+        self.tpm = swtpm.adopt(self.place)
+        self._had_tpm = swtpm.record_path(self.place).exists()
+
     def forget_process(self) -> None:
         """Let go of it, dead or alive."""
-        if self.process is not None:
-            self.process.release()
-        self.process = None
+        for process in (self.process, self.tpm):
+            if process is not None:
+                process.release()
+        self.process = self.tpm = None
         self.run_state = ""
         self.stopping_since_s = None
 
     @property
     def disks(self) -> tuple[Disk, ...]:
-        """Its drives, in the order of the definition."""
+        """Its drives, in the order of what it is made of now."""
         return self._disks
+
+    @property
+    def drives(self) -> Mapping[str, Disk]:
+        """Its drives, by the names that QEMU has for their content."""
+        known = self.running
+        numbers = [slot.number for slot in known.disks] if known else range(len(self._disks))
+        return {node_name(n): disk for n, disk in zip(numbers, self._disks, strict=False)}
 
     # -- asking QEMU -------------------------------------------------------------------------
 
@@ -210,59 +246,7 @@ class Machine:
 
     def vm(self) -> VM:
         """The frozen picture of it."""
-        definition = self.definition
-        state = self.state
-        problem = self.problem
-        ssh = definition.ssh_access if definition else SshAccess()
-        forwarded = state.active and bool(ssh.host)
-        if state.active:
-            problem = problem or _PROBLEMS.get(self.run_state, "")
-        elif state is State.CRASHED:
-            problem = "QEMU ended without being asked; see the log"
-        return VM(
-            id=self.id,
-            name=self.name,
-            state=state,
-            vcpus=definition.vcpus if definition else 0,
-            memory_bytes=definition.memory_bytes if definition else 0,
-            accel=Accel(self.record.accel) if self.record and state.active else None,
-            firmware=definition.firmware if definition else None,
-            tpm=bool(definition and definition.tpm),
-            started_at_s=self.record.started_at_s if self.record and state.active else None,
-            disks=self._disks,
-            nics=tuple(Nic(nic.mac, nic.label, nic.model) for nic in definition.nic)
-            if definition
-            else (),
-            image=(definition.image or definition.boot.value) if definition else None,
-            description=definition.description if definition else "",
-            consoles=definition.consoles if definition else ("serial0",),
-            displays=definition.displays if definition else 0,
-            ssh=ssh,
-            addresses=(f"{ssh.host}:{ssh.port}",) if forwarded else (),
-            address_origin="forward" if forwarded else "",
-            tags=definition.tags if definition else (),
-            throwaway=bool(definition and definition.throwaway),
-            problem=problem,
-        )
-
-    def _read_disks(self) -> tuple[Disk, ...]:
-        if self.definition is None:
-            return ()
-        disks = []
-        for disk, target in zip(self.definition.disk, _targets(self.definition), strict=True):
-            path = self.folder / disk.file
-            disks.append(
-                Disk(
-                    target=target,
-                    kind=disk.kind,
-                    source=str(path),
-                    format=disk.format,
-                    capacity_bytes=capacity_bytes(path, disk.format),
-                    read_only=disk.read_only,
-                    backing=disk.base[0].file if disk.base else None,
-                )
-            )
-        return tuple(disks)
+        return described.vm(self)
 
     async def close(self) -> None:
         """Let go of monitor and process; the VM goes on."""
@@ -270,20 +254,6 @@ class Machine:
             await self.monitor.close()
             self.monitor = None
         self.forget_process()
-
-
-def _targets(definition: Definition) -> Iterator[str]:
-    """What Linux in the guest calls the drives, as far as that can be told from here."""
-    used: Counter[str] = Counter()
-    for disk in definition.disk:
-        prefix = "sr" if disk.kind is DiskKind.CDROM else _PREFIXES[disk.bus]
-        number = used[prefix]
-        used[prefix] += 1
-        if prefix == "nvme":
-            yield f"nvme{number}n1"
-        else:
-            letter = chr(ord("a") + number) if number < 26 else "?"
-            yield prefix + (str(number) if prefix == "sr" else letter)
 
 
 async def gone(machine: Machine, timeout_s: float) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 
 from vmtui.backends.kvm.machine import Machine
@@ -85,11 +85,13 @@ class Machines:
         for event in self.scan():
             self.tell(event)
 
-    async def events(self) -> AsyncIterator[Event]:
-        """Changes by this process, by others and by guests."""
+    async def events(
+        self, ended: Callable[[Machine], None] = lambda _: None
+    ) -> AsyncIterator[Event]:
+        """Changes by this process, by others and by guests; `ended` gets each that was on."""
         queue: asyncio.Queue[Event] = asyncio.Queue()
         self._listeners.append(queue)
-        watch = asyncio.create_task(Watch(self._by_name, self._look, self.tell).run())
+        watch = asyncio.create_task(Watch(self._by_name, self._look, self.tell, ended).run())
         try:
             while True:
                 arrival = asyncio.ensure_future(queue.get())

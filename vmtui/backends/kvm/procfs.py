@@ -13,11 +13,12 @@ _NS = 1_000_000_000
 _COMMAND_SHOWN = 60
 
 
-def stat_fields(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the third on; empty if the process is gone."""
+def stat_fields(pid: int, tid: int | None = None) -> list[str]:
+    """The fields of /proc/PID/stat, or of a thread's, from the third on; empty if it is gone."""
+    task = f"/task/{tid}" if tid is not None else ""
     # proc(5): the second field is the name in parentheses and may hold anything.
     try:
-        content = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        content = Path(f"/proc/{pid}{task}/stat").read_text("utf-8", "replace")
     except OSError:
         return []
     return content.rpartition(")")[2].split()

@@ -7,7 +7,7 @@ virtio-balloon device's guest-stats, query-stats).
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -37,17 +37,16 @@ class Answers:
     kvm_at_s: float | None = None
 
 
-async def quick(monitor: Monitor, last: Answers, disks: Sequence[Disk]) -> Answers:
-    """What moves every second."""
+async def quick(monitor: Monitor, last: Answers, drives: Mapping[str, Disk]) -> Answers:
+    """What moves every second, of `drives` by their nodes."""
     blocks = await monitor.execute("query-blockstats")
     at_s = time.monotonic()
-    made = {f"disk{i}": disk for i, disk in enumerate(disks)}
     return replace(
         last,
         disks=tuple(
-            _disk(block, made[block["node-name"]], at_s)
+            _disk(block, drives[block["node-name"]], at_s)
             for block in blocks
-            if block.get("node-name") in made
+            if block.get("node-name") in drives
         ),
     )
 
@@ -56,8 +55,10 @@ async def thorough(monitor: Monitor, last: Answers, *, kvm: bool, may_arm: bool)
     """What moves slowly, or costs more. `may_arm`: the guest may be told to report its memory."""
     cpus = await monitor.execute("query-cpus-fast")
     threads = {int(cpu["cpu-index"]): int(cpu["thread-id"]) for cpu in cpus}
-    balloon = await monitor.execute("query-balloon")
-    guest, why_no_guest = await _guest(monitor, may_arm=may_arm)
+    actual_bytes = await _actual_bytes(monitor)
+    guest, why_no_guest = None, "it has no balloon"
+    if actual_bytes is not None:
+        guest, why_no_guest = await _guest(monitor, may_arm=may_arm)
     names = last.kvm_names
     if names is None:
         names = await _kvm_names(monitor) if kvm else ()
@@ -65,7 +66,7 @@ async def thorough(monitor: Monitor, last: Answers, *, kvm: bool, may_arm: bool)
     return replace(
         last,
         threads=tuple(threads[index] for index in sorted(threads)),
-        actual_bytes=int(balloon["actual"]),
+        actual_bytes=actual_bytes,
         guest=guest,
         why_no_guest=why_no_guest,
         kvm_names=names,
@@ -105,6 +106,13 @@ def _disk(block: Mapping[str, Any], disk: Disk, at_s: float) -> DiskCounters:
         allocation_bytes=allocation_bytes,
         physical_bytes=physical_bytes,
     )
+
+
+async def _actual_bytes(monitor: Monitor) -> int | None:
+    try:
+        return int((await monitor.execute("query-balloon"))["actual"])
+    except OperationError:
+        return None
 
 
 async def _guest(monitor: Monitor, *, may_arm: bool) -> tuple[GuestMemory | None, str]:

@@ -16,7 +16,8 @@ import msgspec
 import platformdirs
 import tomli_w
 
-from vmtui.backends.kvm.definition import Definition, convert
+from vmtui.backends.kvm.checked import convert
+from vmtui.backends.kvm.definition import Definition
 from vmtui.errors import BusyError, InputError, OperationError
 from vmtui.files import not_writable, write_whole
 from vmtui.locks import try_lock, wait_lock
@@ -98,12 +99,7 @@ class Store:
 
     def read(self, name: str) -> Definition:
         """The definition of `name`. Raises InputError with file, key and reason."""
-        path = self.folder(name) / "vm.toml"
-        try:
-            text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise InputError(f"{path} can't be read", why=reason or "") from error
+        text, path = self.text(name), self.folder(name) / "vm.toml"
         try:
             return convert(tomllib.loads(text))
         except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
@@ -114,8 +110,39 @@ class Store:
             ) from error
 
     async def write(self, folder: Path, definition: Definition) -> None:
-        """Write `vm.toml` into `folder`: the old content or the new, never a part."""
-        await whole_in_thread(write_whole, folder / "vm.toml", _toml(definition))
+        """Write `vm.toml` into `folder`: the old content or the new, never a part.
+
+        Of one that is there, what stays the same stays as it was written, comments included.
+        """
+        path = folder / "vm.toml"
+        content = await asyncio.to_thread(_edited, path, definition)
+        await whole_in_thread(write_whole, path, content)
+
+    def text(self, name: str) -> str:
+        """What `vm.toml` has. Raises InputError."""
+        path = self.folder(name) / "vm.toml"
+        try:
+            return path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise InputError(f"{path} can't be read", why=reason or "") from error
+
+    async def write_text(self, name: str, text: str) -> None:
+        """Replace `vm.toml` by a text that was found good."""
+        await whole_in_thread(write_whole, self.folder(name) / "vm.toml", text.encode())
+
+    async def rename(self, name: str, to: str) -> None:
+        """Give the folder of a VM that is off another name. Raises InputError if that is taken."""
+        async with self._locked(self.root / ".lock", "the store"):
+            for other in self.names():
+                if other.lower() == to.lower() and other != name:
+                    raise InputError(f"a VM named {other} exists already", hint="Use another name.")
+            try:
+                self.folder(name).rename(self.folder(to))
+            except OSError as error:
+                raise not_writable(self.root, error) from error
+        await asyncio.to_thread(shutil.rmtree, self.runtime(name), ignore_errors=True)
+        self._lock_path(name).unlink(missing_ok=True)
 
     @asynccontextmanager
     async def staged(self, name: str) -> AsyncIterator[Path]:
@@ -159,13 +186,38 @@ class Store:
 
     async def remove(self, name: str) -> None:
         """Delete the VM's folder and its runtime folder with all that is in them."""
+        await self.discard(self.folder(name))
+        await self._forget_runtime(name)
+
+    async def discard(self, folder: Path) -> None:
+        """Delete a folder of the store: at once out of sight, whatever comes then."""
         try:
             # An empty folder is replaced by what is renamed to it.
-            grave = Path(tempfile.mkdtemp(prefix=f".old-{name}-", dir=self.root))
-            self.folder(name).rename(grave)
+            grave = Path(tempfile.mkdtemp(prefix=f".old-{folder.name}-", dir=self.root))
+            await asyncio.to_thread(folder.rename, grave)
         except OSError as error:
             raise not_writable(self.root, error) from error
         await asyncio.to_thread(shutil.rmtree, grave, ignore_errors=True)
+
+    async def move_out(self, name: str, to: Path) -> None:
+        """Take the VM's folder out of the store, whole, to where there is nothing yet."""
+        try:
+            to.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder(name).rename(to)
+        except OSError as error:
+            raise not_writable(to.parent, error) from error
+        await self._forget_runtime(name)
+
+    async def move_in(self, folder: Path, name: str) -> None:
+        """Make a folder that of a VM again. Raises InputError if the name was taken meanwhile."""
+        async with self._locked(self.root / ".lock", "the store"):
+            self._refuse_taken(name)
+            try:
+                await asyncio.to_thread(folder.rename, self.folder(name))
+            except OSError as error:
+                raise not_writable(self.root, error) from error
+
+    async def _forget_runtime(self, name: str) -> None:
         await asyncio.to_thread(shutil.rmtree, self.runtime(name), ignore_errors=True)
         self._lock_path(name).unlink(missing_ok=True)
 
@@ -193,7 +245,11 @@ class Store:
         except OSError as error:
             raise not_writable(self.runtime_root, error) from error
         async with self._locked(self._lock_path(name), name, timeout_s):
-            yield
+            try:
+                yield
+            finally:
+                if not self.folder(name).exists():  # by this change, or the one before
+                    await self._forget_runtime(name)
 
     def _lock_path(self, name: str) -> Path:
         return self.runtime_root / f".{name}.lock"
@@ -220,6 +276,17 @@ def _sweep(folder: Path) -> None:
         if lock is not None:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(lock)
+
+
+def _edited(path: Path, definition: Definition) -> bytes:
+    try:
+        text = path.read_text("utf-8")
+        before = convert(tomllib.loads(text))
+    except (OSError, ValueError):
+        return _toml(definition)
+    from vmtui.backends.kvm.written import edited  # noqa: PLC0415 (listing has to be quick)
+
+    return edited(text, before, definition).encode()
 
 
 def _toml(definition: Definition) -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from vmtui.backends.kvm import swtpm
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.monitor import Monitor
 from vmtui.errors import VmtuiError
@@ -16,6 +17,9 @@ LOOK_INTERVAL_S = 0.25
 
 RETRY_MONITOR_S = 2.0
 
+ENDING_TOGETHER_S = 1.0
+"""QEMU ends its swtpm before itself; one that ends alone has left it."""
+
 _OF_INTEREST = {
     "STOP", "RESUME", "SHUTDOWN", "POWERDOWN", "RESET", "SUSPEND", "WAKEUP", "GUEST_PANICKED",
     "BLOCK_IO_ERROR",
@@ -23,17 +27,22 @@ _OF_INTEREST = {
 
 
 class Watch:
-    """Tells every change of `machines` to `tell`; `look` adds and drops machines."""
+    """Tells every change of `machines` to `tell`, and to `ended` those whose QEMU has ended.
+
+    `look` adds and drops machines.
+    """
 
     def __init__(
         self,
         machines: dict[str, Machine],
         look: Callable[[], Awaitable[list[Event]]],
         tell: Callable[[Event], None],
+        ended: Callable[[Machine], None],
     ) -> None:
         self._machines = machines
         self._look = look
         self._tell = tell
+        self._ended = ended
         self._listeners: dict[str, asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -63,19 +72,28 @@ class Watch:
         assert process is not None
         ended = asyncio.create_task(process.exited())
         follow = asyncio.create_task(self._follow(machine, vm_id))
+        tpm = asyncio.create_task(self._mind_tpm(machine, vm_id))
         try:
             await asyncio.wait({ended, follow}, return_when=asyncio.FIRST_COMPLETED)
             await ended
         finally:
-            for task in (ended, follow):
+            for task in (ended, follow, tpm):
                 task.cancel()
-            await asyncio.gather(ended, follow, return_exceptions=True)
+            await asyncio.gather(ended, follow, tpm, return_exceptions=True)
             monitor, machine.monitor = machine.monitor, None
             if monitor is not None:
                 await monitor.close()
             if self._listeners.get(name) is asyncio.current_task():
                 del self._listeners[name]
             self._tell(Event(EventKind.CHANGED, vm_id, "ended"))
+        self._ended(machine)
+
+    async def _mind_tpm(self, machine: Machine, vm_id: VMId) -> None:
+        if machine.tpm is not None:
+            await machine.tpm.exited()
+            await asyncio.sleep(ENDING_TOGETHER_S)
+        if machine.tpm_lost:
+            self._tell(Event(EventKind.CHANGED, vm_id, swtpm.LOST))
 
     async def _follow(self, machine: Machine, vm_id: VMId) -> None:
         next_try_s = 0.0
