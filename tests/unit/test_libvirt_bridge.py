@@ -11,12 +11,22 @@ import pytest
 
 pytest.importorskip("libvirt")
 
+import libvirt
+
 from tests.contract.cases import until
 from vmtui.backends.base import no_progress
 from vmtui.backends.libvirt.backend import LibvirtBackend
 from vmtui.backends.libvirt.bridge import Bridge, Workers
 from vmtui.backends.libvirt.places import Places
-from vmtui.errors import InputError, NoSuchVMError, UnreachableError
+from vmtui.backends.libvirt.translate import translated
+from vmtui.errors import (
+    InputError,
+    NoSuchVMError,
+    OperationError,
+    StateError,
+    UnreachableError,
+    VmtuiError,
+)
 from vmtui.model import VMId
 from vmtui.spec import BLANK, VMSpec
 from vmtui.units import MIB
@@ -177,3 +187,50 @@ def test_places_of_a_session() -> None:
     assert places.images == Path("/home/u/.local/share/libvirt/images")
     assert places.logs == Path("/home/u/.cache/libvirt/qemu/log")
     assert places.run == Path("/run/user/7/libvirt/qemu/run")
+
+
+@pytest.mark.parametrize(
+    ("code", "domain", "message", "alive", "kind", "hint"),
+    [
+        (
+            libvirt.VIR_ERR_SYSTEM_ERROR,
+            libvirt.VIR_FROM_RPC,
+            "Failed to connect socket to '/run/user/1000/libvirt/virtlogd-sock': No such file",
+            True,
+            OperationError,
+            "systemctl start virtlogd",
+        ),
+        (
+            libvirt.VIR_ERR_SYSTEM_ERROR,
+            libvirt.VIR_FROM_RPC,
+            "Cannot write data: Broken pipe",
+            False,
+            UnreachableError,
+            "",
+        ),
+        (
+            libvirt.VIR_ERR_RPC,
+            libvirt.VIR_FROM_RPC,
+            "the server has gone",
+            True,
+            UnreachableError,
+            "",
+        ),
+        (
+            libvirt.VIR_ERR_OPERATION_INVALID,
+            libvirt.VIR_FROM_NETWORK,
+            "Requested operation is not valid: network 'default' is not active",
+            True,
+            StateError,
+            "virsh -c test:///default net-start default",
+        ),
+    ],
+)
+def test_only_errors_of_the_connection_itself_are_told_as_its_loss(  # noqa: PLR0917
+    code: int, domain: int, message: str, alive: bool, kind: type[VmtuiError], hint: str
+) -> None:
+    error = libvirt.libvirtError(message)
+    error.err = (code, domain, message, 2, "", None, None, -1, -1)
+    told = translated(error, "start web", "test:///default", alive=alive)
+    assert type(told) is kind
+    assert hint in told.hint

@@ -3,33 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 from vmtui.backends import local_host
-from vmtui.backends.base import Console, DeletePlan, Feature, ProgressSink, Viewer
-from vmtui.backends.kept_output import ALL
-from vmtui.backends.libvirt import belongings, consoles, host_stats, hosts, listing, logs, power
+from vmtui.backends.base import DeletePlan, Feature, ProgressSink
+from vmtui.backends.libvirt import belongings, host_stats, hosts, power
 from vmtui.backends.libvirt import clone as cloning
 from vmtui.backends.libvirt import create as creation
 from vmtui.backends.libvirt import delete as deletion
 from vmtui.backends.libvirt.clone_xml import Wish
-from vmtui.backends.libvirt.display import Screens
-from vmtui.backends.libvirt.domain_facts import Definition
-from vmtui.backends.libvirt.link import Link
+from vmtui.backends.libvirt.configurable import Configurable
 from vmtui.backends.libvirt.places import Places, last_words
+from vmtui.backends.libvirt.surrounded import Surrounded
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import (
     NoSuchVMError,
     OperationError,
+    RefusedError,
     StateError,
-    UnreachableError,
     UnsupportedError,
     read_only,
 )
 from vmtui.images.library import Library
-from vmtui.keyboards import known
 from vmtui.model import (
     VM,
     Accel,
@@ -39,29 +36,11 @@ from vmtui.model import (
     VMId,
 )
 from vmtui.parts import CloudInit
-from vmtui.picture import Picture
 from vmtui.spec import Limits, VMSpec
 from vmtui.whole import whole
 
 DELETE_TIMEOUT_S = 120.0
 
-_POWER = Feature.SHUTDOWN | Feature.REBOOT | Feature.PAUSE
-# By what a connection calls its driver; of others, only what every driver has.
-_FEATURES = {
-    "QEMU": _POWER
-    | Feature.RESET
-    | Feature.CREATE
-    | Feature.DELETE
-    | Feature.CONSOLE
-    | Feature.LOG
-    | Feature.DISPLAY
-    | Feature.CLONE
-    | Feature.SANDBOX,
-    "TEST": _POWER | Feature.RESET | Feature.CREATE | Feature.DELETE | Feature.DISPLAY,
-    "LXC": _POWER | Feature.DELETE | Feature.CONSOLE,
-    "XEN": _POWER | Feature.DELETE | Feature.CONSOLE,
-    "BHYVE": _POWER | Feature.DELETE | Feature.CONSOLE,
-}
 _NEEDS = {
     Power.SHUTDOWN: Feature.SHUTDOWN,
     Power.REBOOT: Feature.REBOOT,
@@ -80,7 +59,7 @@ async def _prove() -> tuple[Accel, str]:
     return proof.accel, proof.reason
 
 
-class LibvirtBackend:
+class LibvirtBackend(Surrounded, Configurable):
     """A connection that libvirt understands."""
 
     def __init__(
@@ -92,40 +71,8 @@ class LibvirtBackend:
         library: Library | None = None,
         prove: Prove = _prove,
     ) -> None:
-        self.uri = uri
-        self.features = Feature.NONE
-        self._read_only = read_only
-        self._given_places = places
-        self._library = library or Library()
+        super().__init__(uri, read_only=read_only, places=places, library=library or Library())
         self._prove = prove
-        self._link: Link | None = None
-
-    # -- connection --------------------------------------------------------------------------
-
-    async def open(self) -> None:
-        """Connect, and listen for changes from the start. Raises UnreachableError."""
-        await self.close()
-        link = await Link.open(
-            self.uri, self._given_places, self._library, read_only=self._read_only
-        )
-        self._link = link
-        self.features = _FEATURES.get(link.driver, _POWER)
-        if self._read_only:
-            # libvirt has neither on a read-only connection.
-            self.features &= ~(Feature.CONSOLE | Feature.DISPLAY)
-
-    async def close(self) -> None:
-        """Let go of the connection; VMs go on."""
-        link, self._link = self._link, None
-        if link is not None:
-            await link.close()
-
-    def _linked(self) -> Link:
-        if self._link is None:
-            raise UnreachableError(f"{self.uri} is not connected")
-        if self._link.bridge.lost is not None:
-            raise self._link.bridge.lost
-        return self._link
 
     # -- the host ----------------------------------------------------------------------------
 
@@ -181,6 +128,8 @@ class LibvirtBackend:
         if _NEEDS.get(op, Feature.NONE) not in self.features:
             raise power.unsupported(op, self.uri)
         link = self._linked()
+        if op is Power.STOP:
+            await self._check_unprotected(vm, "force off")
         if op is not Power.STOP:
             link.changes.check(vm, op.value, name)
         if op is Power.START:
@@ -203,6 +152,16 @@ class LibvirtBackend:
         if op is Power.STOP:
             await self._clean_up(vm)
 
+    async def _check_unprotected(self, vm: VMId, verb: str) -> None:
+        """Raise RefusedError for what must neither be deleted nor forced off."""
+        seen, definition = await self._linked().domains.look(vm)
+        if definition.vm.protected:
+            raise RefusedError(
+                f"can't {verb} {seen.name}",
+                why="it is protected",
+                hint=f"Take that off first: vmtui set {seen.name} protected=off",
+            )
+
     async def _check_free(self, vm: VMId, verb: str) -> None:
         """Raise StateError while the disks of other VMs lean on its own."""
         names = await self._linked().domains.leaning(vm)
@@ -219,14 +178,6 @@ class LibvirtBackend:
         with suppress(NoSuchVMError):
             if (await self.vm(vm)).throwaway:
                 await self._linked().leftovers.gone()
-
-    async def _definition(self, vm: VMId) -> Definition:
-        return (await self._linked().domains.look(vm))[1]
-
-    async def _name(self, vm: VMId) -> str:
-        return await self._linked().bridge.call(
-            "look at the VM", lambda c: str(listing.lookup(c, vm).name())
-        )
 
     async def create(self, spec: VMSpec, progress: ProgressSink) -> VMId:
         """Make an ordinary domain, off."""
@@ -291,13 +242,6 @@ class LibvirtBackend:
         """By the files that disks and trays have, and those that disks lean on."""
         return await self._linked().domains.images_in_use(self._library.root)
 
-    def _check_may(self, feature: Feature, what: str, verb: str) -> None:
-        self._linked()
-        if self._read_only:
-            raise read_only(what)
-        if feature not in self.features:
-            raise UnsupportedError(f"{self.uri} can't {verb}")
-
     async def _accel_for(self, wanted: Accel) -> Accel:
         return (await self._accel())[0] if wanted is Accel.AUTO else wanted
 
@@ -313,6 +257,7 @@ class LibvirtBackend:
         """Delete what the plan names."""
         name = await self._name(vm)
         self._check_may(Feature.DELETE, f"deleting {name}", "delete VMs")
+        await self._check_unprotected(vm, "delete")
         await self._check_free(vm, "delete")
         link = self._linked()
         link.changes.check(vm, "delete", name)
@@ -330,104 +275,6 @@ class LibvirtBackend:
         )
         await whole(change)
         link.outdated(vm)
-
-    # -- Consoles ----------------------------------------------------------------------------
-
-    async def console(
-        self, vm: VMId, name: str = "", *, force: bool = False, history_bytes: int = 0
-    ) -> Console:
-        """Over a stream; all that a file keeps of it from there."""
-        if self._read_only:
-            raise read_only(f"the console of {await self._name(vm)}")
-        if Feature.CONSOLE not in self.features:
-            raise UnsupportedError(f"{self.uri} has no consoles")
-        link = self._linked()
-        return await consoles.attached(
-            link.bridge,
-            link.places,
-            await self._definition(vm),
-            name,
-            force=force,
-            history_bytes=history_bytes,
-        )
-
-    async def watch_console(self, vm: VMId, name: str = "", *, history_bytes: int = 0) -> Console:
-        """From the file that keeps it."""
-        link = self._linked()
-        return await consoles.watched(
-            link.bridge,
-            link.places,
-            await self._definition(vm),
-            name,
-            logs.still_active(self, vm),
-            history_bytes=history_bytes,
-        )
-
-    async def console_output(self, vm: VMId, name: str = "") -> AsyncGenerator[bytes, None]:
-        """From the file that keeps it, else from the console itself if nobody has it."""
-        try:
-            console = await self.watch_console(vm, name, history_bytes=ALL)
-        except UnsupportedError:
-            console = await self.console(vm, name)
-        try:
-            while data := await console.read():
-                yield data
-        finally:
-            await console.close()
-
-    # -- Displays ----------------------------------------------------------------------------
-
-    async def picture(self, vm: VMId) -> Picture:
-        """libvirt's screenshot. Raises RefusedError on a read-only connection."""
-        name, screens = await self._displayed(vm, "the screen of")
-        return await screens.picture(vm, name)
-
-    async def press(self, vm: VMId, keys: Sequence[str], *, hold_ms: int = 20) -> None:
-        """Keys by their codes in Linux, which every driver knows."""
-        name, screens = await self._displayed(vm, "input to")
-        await screens.press(vm, name, known(keys), hold_ms)
-
-    async def point(self, vm: VMId, x: float, y: float, buttons: frozenset[str]) -> None:  # noqa: ARG002
-        """libvirt's interface has no pointer."""
-        raise UnsupportedError(
-            f"{self.uri} can't move a pointer",
-            why="libvirt has no call for it",
-            hint=f"Use a viewer: vmtui view {await self._name(vm)}",
-        )
-
-    async def viewer(self, vm: VMId) -> Viewer:
-        """Its VNC or SPICE server."""
-        name, screens = await self._displayed(vm, "the screen of")
-        return await screens.viewer(vm, name, self.uri)
-
-    async def _displayed(self, vm: VMId, what: str) -> tuple[str, Screens]:
-        link = self._linked()
-        seen, definition = await link.domains.look(vm)
-        if self._read_only:
-            raise read_only(f"{what} {seen.name}")
-        if Feature.DISPLAY not in self.features or not definition.vm.displays:
-            raise UnsupportedError(
-                f"{seen.name} has no screen", hint=f"Use its console: vmtui console {seen.name}"
-            )
-        return seen.name, link.screens
-
-    # -- Logs --------------------------------------------------------------------------------
-
-    async def log(self, vm: VMId, *, limit_bytes: int = 65536) -> str:
-        """The end of QEMU's log. Raises UnsupportedError where it can't be read from here."""
-        name = await self._name(vm)
-        link = self._linked()
-        return await link.bridge.call(
-            f"read the log of {name}",
-            lambda _: logs.hypervisor_log(link.places, name, limit_bytes),
-        )
-
-    async def console_history(self, vm: VMId, name: str = "", *, limit_bytes: int = 65536) -> bytes:
-        """The end of the console's log, where there is one that can be read."""
-        link = self._linked()
-        return await consoles.history(
-            link.bridge, link.places, await self._definition(vm), name, limit_bytes
-        )
 
 
 def _explained(places: Places, error: OperationError, op: Power, name: str) -> OperationError:

@@ -27,6 +27,11 @@ SAVED = "saved memory"
 SNAPSHOT = "snapshot"
 CHECKPOINT = "checkpoint"
 
+LOST_VARIABLES = "boot entries and keys of your own in them are lost"
+LOST_KEYS = "disk keys sealed in it are lost"
+KEEP_TPM_SINCE = 8_009_000
+"""libvirt's version from which it leaves a TPM's state where it is, if it is asked to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Others:
@@ -42,7 +47,10 @@ def plan(connection: libvirt.virConnect, places: Places, vm: VMId) -> DeletePlan
     live = definition_of(domain, 0)
     stored = definition_of(domain, libvirt.VIR_DOMAIN_XML_INACTIVE)
     doomed, kept = _disks(connection, places, vm, live, stored)
-    doomed += _attachments(domain, live)
+    persistent = bool(attempt(domain.isPersistent, 1))
+    doomed += _states(connection, places, domain, (live, stored), persistent=persistent)
+    doomed += _records(domain)
+    kept += _taken_out(places, vm, (live, stored))
     log = _console_log(places, live)
     if log is not None:
         doomed.append(log)
@@ -75,7 +83,10 @@ def _disks(
         if why:
             kept.append(Kept(source, why))
         else:
-            doomed.append(Doomed(what, source, _allocated_bytes(connection, source)))
+            # One that leans on others is nothing without them, and they need not wait for it.
+            sparable = what is DISK and not (disk.backing or _leans(connection, source))
+            size_bytes = _allocated_bytes(connection, source)
+            doomed.append(Doomed(what, source, size_bytes, sparable=sparable))
     below = dict.fromkeys((*live.backing, *stored.backing, *_backing(connection, drives)))
     kept += [Kept(path, "a backing file") for path in below if path not in drives]
     named = {item.name for item in doomed}
@@ -180,6 +191,11 @@ def _below(volume: libvirt.virStorageVol) -> str:
     return ((root.findtext("backingStore/path") if root is not None else "") or "").strip()
 
 
+def _leans(connection: libvirt.virConnect, source: str) -> bool:
+    volume = volume_at(connection, source)
+    return volume is not None and bool(_below(volume))
+
+
 def _backing(connection: libvirt.virConnect, drives: dict[str, Disk]) -> Iterator[str]:
     for source, disk in drives.items():
         volume = volume_at(connection, source) if disk.kind is DiskKind.DISK else None
@@ -188,12 +204,54 @@ def _backing(connection: libvirt.virConnect, drives: dict[str, Disk]) -> Iterato
             yield below
 
 
-def _attachments(domain: libvirt.virDomain, definition: Definition) -> list[Doomed]:
+def _states(
+    connection: libvirt.virConnect,
+    places: Places,
+    domain: libvirt.virDomain,
+    definitions: tuple[Definition, Definition],
+    *,
+    persistent: bool,
+) -> Iterator[Doomed]:
+    """Of firmware and TPM. libvirt leaves them if it is asked to, with what is not transient."""
+    name = str(domain.name())
+    if any(one.vm.firmware in (Firmware.UEFI, Firmware.SECURE_BOOT) for one in definitions):
+        known = next((one.nvram for one in definitions if one.nvram), None)
+        path = known or (str(places.variables / f"{name}_VARS.fd") if places.variables else name)
+        yield Doomed(NVRAM, path, _size_bytes(places, path), LOST_VARIABLES, sparable=persistent)
+    if any(one.tpm_emulated for one in definitions):
+        folder = places.tpms / vm_id(domain) if places.tpms is not None else None
+        sparable = persistent and int(attempt(connection.getLibVersion, 0)) >= KEEP_TPM_SINCE
+        state = str(folder or f"of {name}")
+        yield Doomed(TPM, state, _size_bytes(places, state), LOST_KEYS, sparable=sparable)
+
+
+def _taken_out(places: Places, vm: VMId, definitions: tuple[Definition, Definition]) -> list[Kept]:
+    """The state of a TPM that no definition has any more: libvirt leaves it where it is."""
+    folder = places.tpms / vm if places.tpms is not None and places.local else None
+    if folder is None or any(one.tpm_emulated for one in definitions):
+        return []
+    try:
+        there = folder.is_dir()
+    except OSError:
+        return []
+    return [Kept(str(folder), "the state of a TPM that was taken out")] if there else []
+
+
+def _size_bytes(places: Places, path: str) -> int | None:
+    """Of a file, or of all in a folder, as far as this user may look."""
+    if not places.local:
+        return None
+    try:
+        found = Path(path)
+        files = found.rglob("*") if found.is_dir() else (found,)
+        return sum(file.stat().st_size for file in files if file.is_file()) or None
+    except OSError:
+        return None
+
+
+def _records(domain: libvirt.virDomain) -> list[Doomed]:
+    """What libvirt keeps of it beside its definition."""
     found = []
-    if definition.vm.firmware in (Firmware.UEFI, Firmware.SECURE_BOOT):
-        found.append(Doomed(NVRAM, definition.nvram or str(domain.name())))
-    if definition.tpm_emulated:
-        found.append(Doomed(TPM, f"of {domain.name()}, with all keys in it"))
     if attempt(domain.hasManagedSaveImage, 0):
         found.append(Doomed(SAVED, f"of {domain.name()}"))
     found += [

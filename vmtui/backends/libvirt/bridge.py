@@ -247,9 +247,15 @@ class Bridge:
         except libvirt.libvirtError as error:
             if self.lost is not None:
                 raise self.lost from error
-            raise translated(error, what, self.uri) from error
+            raise translated(error, what, self.uri, alive=self._alive()) from error
         except OSError as error:  # a file of this machine that a function reads
             raise OperationError(f"can't {what}", why=str(error)) from error
+
+    def _alive(self) -> bool:
+        """Whether its socket is open, as far as this side knows: nothing is asked."""
+        with suppress(libvirt.libvirtError):
+            return self._connection is not None and bool(self._connection.isAlive())
+        return False
 
     def start(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """As `call`, but the raw future: it may raise libvirtError, and has no deadline."""

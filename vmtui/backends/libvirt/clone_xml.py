@@ -179,6 +179,8 @@ def _own(design: Design, own: Own, folder: Path) -> Own:
         own,
         making="",
         started=False,
+        protected=False,
+        boot_once="",
         seed=str(folder / f"{name}{SEED_SUFFIX}") if has_seed else "",
         cloud_init=metadata.kept(cloud) if cloud else own.cloud_init,
     )

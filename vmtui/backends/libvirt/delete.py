@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import libvirt
@@ -26,7 +27,7 @@ from vmtui.backends.libvirt.making import is_under_way
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.storage import length_bytes
 from vmtui.backends.libvirt.translate import reason
-from vmtui.errors import BusyError, OperationError, StateError
+from vmtui.errors import BusyError, InputError, OperationError, StateError
 
 
 def delete(
@@ -52,6 +53,7 @@ def delete(
         )
     if is_under_way(definition_of(domain, libvirt.VIR_DOMAIN_XML_INACTIVE).own.making):
         raise BusyError(f"can't delete {now.name}", why="it is still being made")
+    now = _sparing(now, agreed)
     persistent = bool(attempt(domain.isPersistent, 1))
     if now.force_off:
         domain.destroy()
@@ -61,6 +63,16 @@ def delete(
         _undefine(domain, now)
     if not files_first:
         _remove_files(connection, now)
+
+
+def _sparing(now: DeletePlan, agreed: DeletePlan) -> DeletePlan:
+    """What there is, with what was chosen to stay. Raises InputError for what can't."""
+    chosen = {(item.what, item.name) for item in agreed.doomed if item.spared}
+    stuck = [d for d in now.doomed if (d.what, d.name) in chosen and not d.sparable]
+    if stuck:
+        raise InputError(f"{stuck[0].name} can't be left", why=f"it goes with {now.name}")
+    doomed = (replace(d, spared=(d.what, d.name) in chosen) for d in now.doomed)
+    return replace(now, doomed=tuple(doomed))
 
 
 def remove_partial(connection: libvirt.virConnect, path: str, whole_bytes: int) -> None:
@@ -79,7 +91,8 @@ def _named(plan: DeletePlan) -> set[tuple[str, str]]:
 
 
 def _undefine(domain: libvirt.virDomain, plan: DeletePlan) -> None:
-    doomed = {item.what for item in plan.doomed}
+    doomed = {item.what for item in plan.doomed if not item.spared}
+    spared = {item.what for item in plan.doomed if item.spared}
     flags = 0
     for what, flag in (
         (NVRAM, "NVRAM"),
@@ -90,6 +103,8 @@ def _undefine(domain: libvirt.virDomain, plan: DeletePlan) -> None:
     ):
         if what in doomed:
             flags |= getattr(libvirt, f"VIR_DOMAIN_UNDEFINE_{flag}", 0)
+        elif what in spared:
+            flags |= getattr(libvirt, f"VIR_DOMAIN_UNDEFINE_KEEP_{flag}")
     try:
         domain.undefineFlags(flags)
     except libvirt.libvirtError as error:
@@ -110,7 +125,7 @@ def _undefine(domain: libvirt.virDomain, plan: DeletePlan) -> None:
 def _remove_files(connection: libvirt.virConnect, plan: DeletePlan) -> None:
     left = []
     for item in plan.doomed:
-        if item.what not in (DISK, SEED, CONSOLE_LOG):
+        if item.spared or item.what not in (DISK, SEED, CONSOLE_LOG):
             continue
         try:
             volume = volume_at(connection, item.name) if item.what in (DISK, SEED) else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from string import ascii_lowercase
@@ -59,6 +59,10 @@ class Share:
 _PREFIXES = {DiskBus.VIRTIO: "vd", DiskBus.IDE: "hd", DiskBus.NVME: "nvme"}
 
 
+PCIE_PORTS = 12
+"""Each device of a PCIe machine is in one; libvirt alone would leave one free to plug into."""
+
+
 def add_devices(
     devices: ET.Element,
     *,
@@ -68,9 +72,12 @@ def add_devices(
     console_log: str | None,
     screen: bool,
     tpm: bool,
+    pcie: bool,
     bare: bool,
 ) -> None:
-    """Add all of them; `bare` is for a driver that runs no guests."""
+    """Add all of them; `pcie`: the machine has ports; `bare`: the driver runs no guests."""
+    if pcie:
+        _ports(devices)
     if any(drive.bus is DiskBus.SCSI for drive in drives):
         ET.SubElement(devices, "controller", type="scsi", model="virtio-scsi")
     for drive, target in zip(drives, _targets(drives), strict=True):
@@ -89,12 +96,24 @@ def add_devices(
         _screen(devices)
 
 
+def _ports(devices: ET.Element) -> None:
+    ET.SubElement(devices, "controller", type="pci", index="0", model="pcie-root")
+    for index in range(1, PCIE_PORTS + 1):
+        ET.SubElement(devices, "controller", type="pci", index=str(index), model="pcie-root-port")
+
+
 def _targets(drives: Iterable[Drive]) -> Iterator[str]:
     """Their names: letters of their own for each kind of bus that names them alike."""
     used: dict[str, Iterator[int]] = {}
     for drive in drives:
         prefix = _PREFIXES.get(drive.bus, "sd")
         yield prefix + _letters(next(used.setdefault(prefix, count())))
+
+
+def target_name(bus: str, used: Container[str]) -> str:
+    """The first name that is free for one more drive on that bus."""
+    prefix = _PREFIXES.get(DiskBus(bus), "sd")
+    return next(name for number in count() if (name := prefix + _letters(number)) not in used)
 
 
 def _letters(number: int) -> str:

@@ -90,6 +90,10 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
         consoles=tuple(consoles),
         tags=own.tags,
         throwaway=own.throwaway,
+        notes=own.notes,
+        protected=own.protected,
+        restart=_words(root, "on_crash").endswith("restart"),
+        balance=own.balance,
     )
     return Definition(
         vm,
@@ -135,8 +139,12 @@ def _vcpus(root: ET.Element) -> int:
 def _size(element: ET.Element | None) -> int | None:
     if element is None:
         return None
-    number = _integer(element.text)
-    factor = _UNITS.get(element.get("unit", "KiB").lower())
+    return size_bytes(element.text, element.get("unit"))
+
+
+def size_bytes(text: str | None, unit: str | None) -> int | None:
+    """A size as libvirt writes it; KiB without a unit."""
+    number, factor = _integer(text), _UNITS.get((unit or "KiB").lower())
     return number * factor if number is not None and number >= 0 and factor else None
 
 

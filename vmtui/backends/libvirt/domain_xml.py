@@ -109,6 +109,7 @@ def domain_element(spec: VMSpec, parts: Parts) -> ET.Element:
         console_log=parts.console_log,
         screen=parts.screen,
         tpm=spec.tpm,
+        pcie=not parts.test_driver and machine_of(parts.arch) is not None,
         bare=parts.test_driver,
     )
     return domain

@@ -12,6 +12,7 @@ from vmtui.backends.libvirt.leftovers import Leftovers
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.processes import Processes
 from vmtui.backends.libvirt.stats import Sampler
+from vmtui.backends.libvirt.targets import Targets
 from vmtui.errors import UnreachableError
 from vmtui.images.library import Library
 from vmtui.model import VMId
@@ -28,8 +29,13 @@ class Link:
         self.places = places
         self._read_only = read_only
         self.events = Events(bridge, self.outdated)
+        self.targets = Targets()
         self.sampler = Sampler(
-            self._connected, Processes(places), local=self.here, may_arm=not read_only
+            self._connected,
+            Processes(places),
+            self.targets,
+            local=self.here,
+            may_arm=not read_only,
         )
         self.changes = Changes(self._connected)
         self.screens = Screens(self._connected)

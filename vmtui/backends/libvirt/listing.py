@@ -134,7 +134,21 @@ def define(connection: libvirt.virConnect, seen: Seen) -> Definition:
     xml = attempt(lambda: str(seen.domain.XMLDesc(0)), "")
     definition = domain_facts.read(seen.id, seen.name, xml)
     disks = tuple(_measured(connection, disk) for disk in definition.vm.disks)
-    return replace(definition, vm=replace(definition.vm, disks=disks))
+    pending = seen.state.active and seen.persistent and _is_pending(seen, xml)
+    return replace(definition, vm=replace(definition.vm, disks=disks, pending=pending))
+
+
+def _is_pending(seen: Seen, live_xml: str) -> bool:
+    """Whether its next boot takes something otherwise than what runs."""
+    inactive = libvirt.VIR_DOMAIN_XML_INACTIVE
+    stored_xml = attempt(lambda: str(seen.domain.XMLDesc(inactive)), "")
+    if not stored_xml or not live_xml:
+        return False
+    try:
+        from vmtui.backends.libvirt.configuring.pending import is_pending  # noqa: PLC0415
+    except ImportError:  # lxml is not there: nothing can be configured, either
+        return False
+    return is_pending(live_xml, stored_xml)
 
 
 def _measured(connection: libvirt.virConnect, disk: Disk) -> Disk:

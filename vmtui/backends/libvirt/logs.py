@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Protocol
 
 from vmtui.backends.kept_output import KeptOutput
+from vmtui.backends.libvirt.domains import Domains
 from vmtui.backends.libvirt.places import Places, tail
 from vmtui.errors import NoSuchVMError, UnsupportedError
-from vmtui.model import VM, VMId
+from vmtui.model import VMId
 
 STATE_INTERVAL_S = 0.5
 
@@ -47,11 +47,7 @@ def hypervisor_log(places: Places, name: str, limit_bytes: int) -> str:
         ) from error
 
 
-class _Looker(Protocol):
-    async def vm(self, vm: VMId) -> VM: ...
-
-
-def still_active(backend: _Looker, vm: VMId) -> Callable[[], Awaitable[bool]]:
+def still_active(domains: Domains, vm: VMId) -> Callable[[], Awaitable[bool]]:
     """A question whether the VM runs, which is passed on to libvirt only now and then."""
     running, look_at_s = True, 0.0
 
@@ -61,7 +57,7 @@ def still_active(backend: _Looker, vm: VMId) -> Callable[[], Awaitable[bool]]:
         if running and now_s >= look_at_s:
             look_at_s = now_s + STATE_INTERVAL_S
             try:
-                running = (await backend.vm(vm)).state.active
+                running = (await domains.one(vm)).state.active
             except NoSuchVMError:
                 running = False
         return running

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from vmtui.model import Balance
 from vmtui.parts import CloudInit
 from vmtui.spec import VMSpec
 from vmtui.units import KIB
@@ -33,6 +34,10 @@ class Own:
     started: bool = False  # a throwaway one that has run: once it is off, it goes
     making: str = ""  # who is making it; empty: it is whole
     seed: str = ""  # the path of the medium for cloud-init
+    notes: str = ""
+    protected: bool = False
+    boot_once: str = ""
+    balance: Balance | None = None
     cloud_init: CloudInit | None = None
     """What a clone's seed is made with as well: no passwords, and nothing that is done once."""
 
@@ -70,9 +75,14 @@ def element(own: Own) -> ET.Element:
         "started": "yes" if own.started else "",
         "making": own.making,
         "seed": own.seed,
+        "protected": "yes" if own.protected else "",
+        "boot-once": own.boot_once,
     }
     found = ET.Element(_tag("vm"), {name: text for name, text in attributes.items() if text})
     _texts(found, "tag", own.tags)
+    _texts(found, "notes", [own.notes] if own.notes else [])
+    if own.balance is not None:
+        _balance(found, own.balance)
     if own.cloud_init is not None:
         cloud = ET.SubElement(found, _tag("cloud-init"))
         if own.cloud_init.user:
@@ -108,6 +118,10 @@ def read(domain: ET.Element) -> Own:
         started=found.get("started") == "yes",
         making=found.get("making", ""),
         seed=found.get("seed", ""),
+        notes=(found.findtext(_tag("notes")) or "").strip(),
+        protected=found.get("protected") == "yes",
+        boot_once=found.get("boot-once", ""),
+        balance=_read_balance(found),
         cloud_init=_read_cloud(found),
     )
 
@@ -120,6 +134,33 @@ def write(domain: ET.Element, own: Own) -> None:
     for old in metadata.findall(_tag("vm")):
         metadata.remove(old)
     metadata.append(element(own))
+
+
+def _balance(parent: ET.Element, balance: Balance) -> None:
+    sizes = {
+        "least-kib": balance.least_bytes,
+        "most-kib": balance.most_bytes,
+        "reserve-kib": balance.reserve_bytes,
+    }
+    attributes = {name: str(size // KIB) for name, size in sizes.items() if size}
+    ET.SubElement(
+        parent, _tag("balance"), {"on": "yes", "weight": str(balance.weight)} | attributes
+    )
+
+
+def _read_balance(found: ET.Element) -> Balance | None:
+    element = found.find(_tag("balance"))
+    if element is None or element.get("on") != "yes":
+        return None
+    least, most, reserve = (
+        _integer(element.get(f"{name}-kib")) for name in ("least", "most", "reserve")
+    )
+    return Balance(
+        least * KIB if least else None,
+        most * KIB if most else None,
+        _integer(element.get("weight")) or Balance().weight,
+        reserve * KIB if reserve else None,
+    )
 
 
 def _read_cloud(found: ET.Element) -> CloudInit | None:

@@ -244,10 +244,11 @@ def free_port(address: str) -> int:
 
 def shares(host: Host, spec: VMSpec) -> tuple[Share, ...]:
     """The VM's shared folders, each by virtiofs where that goes and was not ruled out."""
-    return tuple(_share(host, folder) for folder in spec.shares)
+    return tuple(share(host, folder) for folder in spec.shares)
 
 
-def _share(host: Host, folder: SharedFolder) -> Share:
+def share(host: Host, folder: SharedFolder) -> Share:
+    """One of them. Raises InputError or UnsupportedError."""
     if host.places.local and not folder.path.is_dir():
         raise InputError(f"{folder.path} can't be shared", why="there is no such folder")
     why = _no_virtiofs(host, read_only=folder.read_only)

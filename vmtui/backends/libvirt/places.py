@@ -22,6 +22,10 @@ class Places:
     images: Path | None = None
     logs: Path | None = None
     run: Path | None = None
+    settings: Path | None = None  # qemu.conf, which need not be there
+    variables: Path | None = None  # of UEFI
+    tpms: Path | None = None
+    tpm_logs: Path | None = None
 
     @classmethod
     def of(cls, uri: str, environment: Mapping[str, str] = os.environ) -> Places:
@@ -35,15 +39,35 @@ class Places:
         if not session:
             run = Path("/run/libvirt/qemu") if local else None
             logs = Path("/var/log/libvirt/qemu") if local else None
-            return cls(local, session, Path("/var/lib/libvirt/images"), logs, run)
+            return cls(
+                local,
+                session,
+                Path("/var/lib/libvirt/images"),
+                logs,
+                run,
+                settings=Path("/etc/libvirt/qemu.conf") if local else None,
+                variables=Path("/var/lib/libvirt/qemu/nvram"),
+                tpms=Path("/var/lib/libvirt/swtpm"),
+                tpm_logs=Path("/var/log/swtpm/libvirt/qemu") if local else None,
+            )
         socket = dict(parse_qsl(parts.query)).get("socket")
         home = Path(environment.get("HOME") or Path.home())
         data = Path(environment.get("XDG_DATA_HOME") or home / ".local/share")
         cache = Path(environment.get("XDG_CACHE_HOME") or home / ".cache")
+        config = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "libvirt"
         runtime = Path(environment.get("XDG_RUNTIME_DIR") or cache)
         base = Path(socket).parent if socket else runtime / "libvirt"
+        logs = cache / "libvirt/qemu/log"
         return cls(
-            local, session, data / "libvirt/images", cache / "libvirt/qemu/log", base / "qemu/run"
+            local,
+            session,
+            data / "libvirt/images",
+            logs,
+            base / "qemu/run",
+            settings=config / "qemu.conf",
+            variables=config / "qemu/nvram",
+            tpms=config / "qemu/swtpm",
+            tpm_logs=logs,
         )
 
     def console_log(self, name: str) -> str | None:
@@ -61,16 +85,24 @@ class Places:
         return True
 
 
-def started_at_s(places: Places, name: str, uuid: str) -> float | None:
-    """When the QEMU of that VM started, if it can be known."""
-    if places.run is None:
+def qemu_of(places: Places, name: str, uuid: str) -> psutil.Process | None:
+    """The QEMU of that VM, if it runs on this machine."""
+    if places.run is None or not places.local:
         return None
     try:
-        pid = int((places.run / f"{name}.pid").read_text("ascii"))
-        process = psutil.Process(pid)
+        process = psutil.Process(int((places.run / f"{name}.pid").read_text("ascii")))
         # A pid file may be stale; the process itself says whose it is.
-        return process.create_time() if uuid in process.cmdline() else None
+        return process if uuid in process.cmdline() else None
     except (OSError, ValueError, psutil.Error):
+        return None
+
+
+def started_at_s(places: Places, name: str, uuid: str) -> float | None:
+    """When the QEMU of that VM started, if it can be known."""
+    process = qemu_of(places, name, uuid)
+    try:
+        return process.create_time() if process is not None else None
+    except psutil.Error:
         return None
 
 

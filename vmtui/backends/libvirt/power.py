@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import libvirt
 
-from vmtui.backends.libvirt import domain_facts, leftovers
+from vmtui.backends.libvirt import domain_facts, leftovers, metadata
 from vmtui.backends.libvirt.listing import attempt, lookup, state_of, vm_id
 from vmtui.errors import StateError, UnsupportedError
 from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, Power, State, VMId
@@ -30,7 +32,7 @@ def perform(connection: libvirt.virConnect, vm: VMId, op: Power) -> None:
     if state not in ALLOWED[op]:
         raise StateError(f"can't {op.value} {domain.name()}", why=f"it is {state.value}")
     if op is Power.START:
-        _start(domain)
+        _start(connection, domain)
     elif op is Power.STOP:
         domain.destroy()
     elif op is Power.PAUSE:
@@ -43,7 +45,7 @@ def perform(connection: libvirt.virConnect, vm: VMId, op: Power) -> None:
         _ask_guest(domain, op)
 
 
-def _start(domain: libvirt.virDomain) -> None:
+def _start(connection: libvirt.virConnect, domain: libvirt.virDomain) -> None:
     own = leftovers.stored(domain).own
     if own.making:
         raise StateError(
@@ -51,9 +53,29 @@ def _start(domain: libvirt.virDomain) -> None:
             why="it is still being made, or its making was interrupted",
             hint=f"If nobody is making it: vmtui delete {domain.name()}",
         )
-    domain.create()
+    if own.boot_once:
+        _start_once(connection, domain)
+    else:
+        domain.create()
     if own.throwaway:
         leftovers.note_started(domain, own)
+
+
+def _start_once(connection: libvirt.virConnect, domain: libvirt.virDomain) -> None:
+    """Start it with another boot order than is stored, which stays as it is."""
+    from vmtui.backends.libvirt.configuring.starting import once  # noqa: PLC0415 (lxml takes time)
+
+    flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
+    xml, own = once(str(domain.XMLDesc(flags)))
+    connection.createXML(xml, 0)
+    noted: Any = domain.setMetadata  # None, which takes it away, is not among its types
+    noted(
+        libvirt.VIR_DOMAIN_METADATA_ELEMENT,
+        own,
+        metadata.PREFIX,
+        metadata.NAMESPACE,
+        libvirt.VIR_DOMAIN_AFFECT_CONFIG,
+    )
 
 
 def _resume(domain: libvirt.virDomain, state: State) -> None:

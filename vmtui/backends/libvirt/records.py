@@ -82,7 +82,7 @@ def memory(
 ) -> MemoryCounters:
     """The balloon and what the guest says through it; `held`: by its process on this machine.
 
-    There is no target: libvirt's description of a running VM repeats the actual size.
+    The target is not among it: libvirt's description of a running VM repeats the actual size.
     """
     return MemoryCounters(
         at_s,

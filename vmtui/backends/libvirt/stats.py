@@ -19,6 +19,7 @@ from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.processes import Processes, Spent
 from vmtui.backends.libvirt.questions import tolerant
 from vmtui.backends.libvirt.survey import INTERVAL_S, Answer, Survey
+from vmtui.backends.libvirt.targets import Targets
 from vmtui.backends.libvirt.translate import is_lost, translated
 from vmtui.counters import Counters, CpuCounters, Measure, MemoryCounters, NicCounters, Stalled
 from vmtui.model import VMId
@@ -70,6 +71,7 @@ class Sampler:
         self,
         connect: Callable[[], Awaitable[Bridge]],
         processes: Processes,
+        targets: Targets,
         *,
         local: bool,
         may_arm: bool,
@@ -82,7 +84,7 @@ class Sampler:
         self._seen: Glances = {}
         self._deadline_s = DEADLINE_S if local else REMOTE_DEADLINE_S
         self._asked_at_s = -INTERVAL_S
-        self._survey = Survey(connect, processes, local=local, may_arm=may_arm)
+        self._survey = Survey(connect, processes, targets, local=local, may_arm=may_arm)
 
     async def close(self) -> None:
         """Let go of both connections."""

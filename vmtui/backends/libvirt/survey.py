@@ -15,6 +15,7 @@ from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.domain_facts import Definition
 from vmtui.backends.libvirt.processes import Processes
 from vmtui.backends.libvirt.questions import Ask, Domains, Read
+from vmtui.backends.libvirt.targets import Targets
 from vmtui.backends.libvirt.translate import code, is_lost, translated
 from vmtui.counters import GUEST_PERIOD_S, CpuCounters, DiskCounters, Measure, MemoryCounters
 from vmtui.model import VMId
@@ -73,12 +74,14 @@ class Survey:
         self,
         connect: Callable[[], Awaitable[Bridge]],
         processes: Processes,
+        targets: Targets,
         *,
         local: bool,
         may_arm: bool,
     ) -> None:
         self._connect = connect
         self._processes = processes
+        self._targets = targets
         self._local = local
         self._may_arm = may_arm
         self.bulk = True
@@ -290,7 +293,10 @@ class Survey:
 
     def _answered(self, one: Read, definition: Definition, *, whole: bool) -> Answer:
         cpu = records.cpu(one.record, one.at_s, definition)
-        memory = records.memory(one.record, one.at_s, definition, one.held, local=self._local)
+        memory = replace(
+            records.memory(one.record, one.at_s, definition, one.held, local=self._local),
+            target_bytes=self._targets.of(one.vm, one.run),
+        )
         disks = records.disks(one.record, one.at_s)
         unasked = definition.has_balloon and definition.stats_period_s is None
         why_no_guest = (_NOT_ARMED if self._may_arm else _READ_ONLY) if unasked else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import libvirt
 
 from vmtui.errors import (
@@ -26,6 +28,8 @@ _LOST_CODES = frozenset(
 )
 _TRANSPORT_CODES = frozenset({libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_INTERNAL_ERROR})
 _TRANSPORT_DOMAINS = frozenset({libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE})
+_NETWORK_OFF = re.compile(r"network '(?P<name>[^']+)' is not active", re.IGNORECASE)
+_OTHER_DAEMON = re.compile(r"[/ '](?P<name>virt(?!qemu)[a-z]+d)(?:-sock)?\b")
 _DENIED = "Your user may not do that on this connection."
 _BUSY = "Another operation on it is under way; try again after it."
 _KINDS: dict[int, tuple[type[VmtuiError], str]] = {
@@ -47,12 +51,15 @@ _KINDS: dict[int, tuple[type[VmtuiError], str]] = {
 }
 
 
-def is_lost(error: libvirt.libvirtError) -> bool:
-    """Whether the connection itself failed, not what was asked of it."""
+def is_lost(error: libvirt.libvirtError, *, alive: bool = False) -> bool:
+    """Whether the connection itself failed, not what was asked of it.
+
+    `alive`: its socket still is, so that a transport that failed was one of the daemon's own, such
+    as that to virtlogd.
+    """
     code = error.get_error_code()
-    return code in _LOST_CODES or (
-        code in _TRANSPORT_CODES and error.get_error_domain() in _TRANSPORT_DOMAINS
-    )
+    in_transport = code in _TRANSPORT_CODES and error.get_error_domain() in _TRANSPORT_DOMAINS
+    return code in _LOST_CODES or (in_transport and not alive)
 
 
 def code(error: BaseException | None) -> int | None:
@@ -70,16 +77,27 @@ def reason(error: libvirt.libvirtError) -> str:
     return text.strip()
 
 
-def translated(error: libvirt.libvirtError, what: str, uri: str) -> VmtuiError:
-    """The error to raise instead, for someone who wanted to `what`."""
+def translated(
+    error: libvirt.libvirtError, what: str, uri: str, *, alive: bool = False
+) -> VmtuiError:
+    """The error to raise instead, for someone who wanted to `what`; `alive` as in `is_lost`."""
     number = error.get_error_code()
     why = reason(error)
-    if is_lost(error):
+    if is_lost(error, alive=alive):
         return UnreachableError(f"the connection to {uri} is lost", why=why)
     if number in (libvirt.VIR_ERR_AUTH_FAILED, libvirt.VIR_ERR_AUTH_CANCELLED):
         return disconnected(error, uri)
     kind, hint = _KINDS.get(number or 0, (OperationError, ""))
-    return kind(f"can't {what}", why=why, hint=hint)
+    return kind(f"can't {what}", why=why, hint=hint or _next_step(why, uri))
+
+
+def _next_step(why: str, uri: str) -> str:
+    """What helps against some reasons that libvirt leaves at that."""
+    if network := _NETWORK_OFF.search(why):
+        return f"Start it: virsh -c {uri} net-start {network['name']}, or choose another network."
+    if daemon := "connect" in why and _OTHER_DAEMON.search(why):
+        return f"libvirt needs it on that host: systemctl start {daemon['name']}"
+    return ""
 
 
 def disconnected(error: libvirt.libvirtError, uri: str) -> VmtuiError:

@@ -1,0 +1,316 @@
+"""Changes of domains done: the definition stored whole, then each live step; and undone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
+from copy import deepcopy
+
+import libvirt
+
+from vmtui.backends.libvirt import balloons
+from vmtui.backends.libvirt.around import firmware
+from vmtui.backends.libvirt.belongings import volume_at
+from vmtui.backends.libvirt.bridge import Bridge
+from vmtui.backends.libvirt.configuring import attaching, live, secrets
+from vmtui.backends.libvirt.configuring.disk_knobs import source
+from vmtui.backends.libvirt.configuring.drafting import Draft, differences, drafted
+from vmtui.backends.libvirt.configuring.elements import Element, parsed, say, text_of
+from vmtui.backends.libvirt.configuring.parts import hardware
+from vmtui.backends.libvirt.configuring.situation import Situation, look
+from vmtui.backends.libvirt.configuring.table import Table
+from vmtui.backends.libvirt.configuring.text_drafting import drafted_text
+from vmtui.backends.libvirt.listing import lookup
+from vmtui.backends.libvirt.places import Places
+from vmtui.backends.libvirt.targets import Targets
+from vmtui.backends.libvirt.volumes import Volumes
+from vmtui.errors import InputError, StateError, UnsupportedError, VmtuiError
+from vmtui.hardware.changes import (
+    Assign,
+    Attach,
+    Change,
+    ChangePlan,
+    Detach,
+    Done,
+    Outcome,
+    Step,
+    When,
+)
+from vmtui.hardware.settings import setting
+from vmtui.hardware.tree import Hardware, Takes
+from vmtui.progress import Progress, ProgressSink
+from vmtui.units import size
+from vmtui.whole import whole
+
+LIVE_TIMEOUT_S = 60.0
+GUEST_LIMIT_S = 10.0
+"""A guest that has not let go of a device by then does not mean to."""
+
+LOOK_S = 0.1
+
+_MADE_ANEW = ("address", "alias", "controller")
+"""What libvirt gives to a device by itself, each time that it comes."""
+
+
+async def change(
+    bridge: Bridge, places: Places, plan: ChangePlan, progress: ProgressSink, targets: Targets
+) -> Outcome:
+    """Do what the plan says. Raises StateError for one that is void."""
+    what = f"change {plan.name}"
+    here = await bridge.call(what, look, places, plan.vm)
+    if here.base != plan.base:
+        raise StateError(
+            f"{plan.name} was changed meanwhile",
+            why="the plan was made from another definition",
+            hint="Look at it again.",
+        )
+    if plan.text:
+        draft = await bridge.call(what, drafted_text, places, here, plan.text, plan.when)
+    else:
+        draft = await bridge.call(what, drafted, places, here, plan.changes, plan.when)
+    if draft.steps and draft.plan(plan.when).steps != plan.steps and not plan.text:
+        raise StateError(
+            f"{plan.name} was changed meanwhile",
+            why="it is no longer in the state that the plan was made for",
+            hint="Look at it again.",
+        )
+    return await _Work(bridge, places, plan, draft, targets).do(progress)
+
+
+class _Work:
+    """One plan being done."""
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        places: Places,
+        plan: ChangePlan,
+        draft: Draft,
+        targets: Targets,
+    ) -> None:
+        self._targets = targets
+        self._bridge = bridge
+        self._places = places
+        self._plan = plan
+        self._draft = draft
+        self._what = f"change {plan.name}"
+
+    async def do(self, progress: ProgressSink) -> Outcome:
+        here, plan = self._draft.here, self._plan
+        before = hardware(here)
+        volumes = Volumes(self._bridge, self._places)
+        try:
+            for volume in self._draft.volumes:
+                progress(Progress(f"making the disk {volume.name}", stage="disk"))
+                await volumes.blank(volume.name, volume.size_bytes)
+            await whole(self._bridge.call(self._what, self._store, timeout_s=LIVE_TIMEOUT_S))
+        except BaseException:
+            with suppress(VmtuiError):
+                await whole(volumes.take_back())
+            raise
+        done = []
+        now = deepcopy(here.now)
+        for place, (step, change) in enumerate(zip(plan.steps, self._draft.resolved, strict=True)):
+            progress(Progress(step.text, place / len(plan.steps)))
+            done.append(await self._take_effect(step, change, now))
+        after = await self._bridge.call(self._what, look, self._places, plan.vm)
+        undo = _undoing((here, before), (after, hardware(after)), plan, done)
+        return Outcome(tuple(done), undo)
+
+    # -- what is stored ----------------------------------------------------------------------
+
+    def _store(self, connection: libvirt.virConnect) -> None:
+        draft, here = self._draft, self._draft.here
+        root = deepcopy(draft.next)
+        name = (root.findtext("name") or "").strip()
+        say(root, "name", here.name)
+        xml = self._plan.text or text_of(root)
+        made = secrets.have_secret(connection, here.next, root)
+        try:
+            if draft.stores or self._plan.text:
+                # An own edit is sure of its schema; what it was made from need not keep to it.
+                flags = libvirt.VIR_DOMAIN_DEFINE_VALIDATE if self._plan.text else 0
+                connection.defineXMLFlags(xml, flags)
+            if name != here.name:
+                self._rename(connection, name)
+        except BaseException:
+            secrets.forget_secret(connection, made)
+            raise
+
+    def _rename(self, connection: libvirt.virConnect, name: str) -> None:
+        here = self._draft.here
+        try:
+            lookup(connection, here.vm).rename(name, 0)
+        except BaseException:
+            connection.defineXMLFlags(here.xml, 0)
+            raise
+
+    # -- step by step ------------------------------------------------------------------------
+
+    async def _take_effect(self, step: Step, change: Change, now: Element | None) -> Done:
+        """What is not a matter of the definition alone. `now` is what runs, kept up to date."""
+        try:
+            if now is None or step.takes is Takes.NEXT_BOOT:
+                await self._beside(step, change)
+                return Done(step)
+            reached = await self._live(step, change, now)
+        except VmtuiError as error:
+            if step.takes is Takes.LIVE and len(self._plan.steps) == 1:
+                raise  # nothing was changed
+            return Done(step, problem=error.why or error.what)
+        return Done(step, reached=reached)
+
+    async def _beside(self, step: Step, change: Change) -> None:
+        """Settings that libvirt keeps elsewhere."""
+        if not isinstance(change, Assign):
+            return
+        if change.key in ("firmware", "firmware.keys") and step.loses:
+            # What is in them was made for the firmware before, and has its keys or none.
+            await firmware.reset(self._bridge, self._places, self._plan.vm, None)
+        elif change.key == "autostart":
+            await self._call(step, lambda c: self._domain(c).setAutostart(int(bool(change.value))))
+        elif setting(change.key).key == "disk.*.size":
+            await self._call(step, self._grow, change)
+
+    def _grow(self, connection: libvirt.virConnect, change: Assign) -> None:
+        disks = attaching.parts(self._draft.here.next, "disk")
+        volume = volume_at(connection, source(disks[change.key.split(".")[1]]))
+        if volume is None:
+            raise UnsupportedError(
+                "that disk can't grow while the VM is off",
+                why="it is in no storage pool",
+                hint="Start the VM, then it can.",
+            )
+        assert isinstance(change.value, int)
+        if int(volume.info()[1]) < change.value:
+            volume.resize(change.value, 0)
+
+    async def _live(self, step: Step, change: Change, now: Element) -> str:
+        if isinstance(change, Assign) and change.key == "memory.target":
+            assert isinstance(change.value, int)
+            await self._call(step, balloons.ask, self._targets, self._plan.vm, change.value)
+            return f"asked for {size(change.value, digits=2)}"
+        if isinstance(change, Attach):
+            element = attaching.element_of(now, change.device)
+            await self._call(step, lambda c: live.attach(self._domain(c), element))
+        elif isinstance(change, Detach):
+            await self._detach(step, change, now)
+        else:
+            await self._assign(step, change, now)
+        if self._table.has_in_xml(change):
+            self._table.apply(now, change)
+        return ""
+
+    async def _assign(self, step: Step, change: Assign, now: Element) -> None:
+        after = deepcopy(now)
+        if self._table.has_in_xml(change):
+            self._table.apply(after, change)
+        here = self._draft.here
+
+        def assign(connection: libvirt.virConnect) -> None:
+            live.assign(
+                live.Turn(
+                    self._domain(connection),
+                    now,
+                    after,
+                    change.key,
+                    change.value,
+                    self._table.cards,
+                    here.host_cpus,
+                    here.host.usual_shares,
+                )
+            )
+
+        await self._call(step, assign)
+
+    async def _detach(self, step: Step, change: Detach, now: Element) -> None:
+        element = attaching.found(now, change.part, self._table.cards)
+        await self._call(step, lambda c: live.ask_to_detach(self._domain(c), element))
+        deadline_s = time.monotonic() + GUEST_LIMIT_S
+        while await self._call(step, self._has, change.part):
+            if time.monotonic() > deadline_s:
+                raise StateError(
+                    f"{change.part} is still there",
+                    why=f"the guest did not let go of it within {GUEST_LIMIT_S:.0f} s",
+                )
+            await asyncio.sleep(LOOK_S)
+
+    def _has(self, connection: libvirt.virConnect, part: str) -> bool:
+        try:
+            attaching.found(
+                parsed(str(self._domain(connection).XMLDesc(0))), part, self._table.cards
+            )
+        except InputError:
+            return False
+        return True
+
+    @property
+    def _table(self) -> Table:
+        return self._draft.here.table
+
+    def _domain(self, connection: libvirt.virConnect) -> libvirt.virDomain:
+        return lookup(connection, self._plan.vm)
+
+    async def _call(self, step: Step, function, *args):  # type: ignore[no-untyped-def]
+        what = f"do that ({step.text})"
+        return await whole(self._bridge.call(what, function, *args, timeout_s=LIVE_TIMEOUT_S))
+
+
+# -- undoing -------------------------------------------------------------------------------------
+
+
+def _undoing(
+    then: tuple[Situation, Hardware],
+    now: tuple[Situation, Hardware],
+    plan: ChangePlan,
+    done: Sequence[Done],
+) -> tuple[Change, ...]:
+    """Changes that bring back what was; none where something would be lost on that way."""
+    (here, before), (after, tree) = then, now
+    if plan.when is When.LIVE:
+        return _undoing_live(before, plan, done)
+    changes: list[Change] = [*differences(tree, before)]
+    changes += [
+        Detach(part.id)
+        for part in tree.parts
+        if part.there_next and before.part(part.id) is None and "." in part.id
+    ]
+    if plan.text or any(isinstance(change, Detach) for change in plan.changes):
+        return ()
+    root = deepcopy(after.next)
+    try:
+        for change in changes:
+            if after.table.has_in_xml(change):
+                after.table.apply(root, change)
+    except (InputError, UnsupportedError):
+        return ()
+    if _all_of(here.next) - _all_of(root):
+        return ()
+    targets = [c for c in _undoing_live(before, plan, done) if isinstance(c, Assign)]
+    return (*changes, *(c for c in targets if c.key == "memory.target"))
+
+
+def _undoing_live(before: Hardware, plan: ChangePlan, done: Sequence[Done]) -> tuple[Change, ...]:
+    found: list[Change] = []
+    for one in reversed(done):
+        asked = one.step.change
+        if isinstance(asked, Assign) and not one.problem:
+            entry = before.entry(asked.key)
+            if entry is not None and entry.now != asked.value:
+                found.append(Assign(asked.key, entry.wanted or entry.now))
+    lasting = len(plan.steps) == len(found)
+    return tuple(found) if lasting or plan.when is not When.LIVE else ()
+
+
+def _all_of(root: Element) -> Counter[str]:
+    """All that a definition says, but for what libvirt makes by itself."""
+    found: Counter[str] = Counter()
+    for element in root.iter("*"):
+        path = [element.tag, *(one.tag for one in element.iterancestors())]
+        if not any(tag in _MADE_ANEW for tag in path):
+            text = (element.text or "").strip()
+            found[f"{'/'.join(path)} {sorted(element.attrib.items())} {text}"] += 1
+    return found

@@ -1,0 +1,277 @@
+"""A domain's hardware as a tree, out of its two definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from vmtui.backends.libvirt.configuring import attaching
+from vmtui.backends.libvirt.configuring.boot_knobs import is_uefi
+from vmtui.backends.libvirt.configuring.device_knobs import has_tpm, has_watchdog
+from vmtui.backends.libvirt.configuring.disk_knobs import is_tray, source
+from vmtui.backends.libvirt.configuring.elements import Element, got, said
+from vmtui.backends.libvirt.configuring.knobs import ranges
+from vmtui.backends.libvirt.configuring.memory_knobs import has_balloon
+from vmtui.backends.libvirt.configuring.nic_knobs import connection
+from vmtui.backends.libvirt.configuring.situation import VIRTIO_SOUND_SINCE, Situation
+from vmtui.backends.libvirt.configuring.tuning_knobs import USUAL_PERIOD_US, USUAL_WEIGHT
+from vmtui.errors import InputError
+from vmtui.hardware.settings import SETTINGS, PartKind, Setting, setting
+from vmtui.hardware.tree import Entry, Hardware, Part, Takes
+from vmtui.hardware.values import Value
+
+_OWN = (
+    *("notes", "tags", "protected", "memory.floor", "balance"),
+    *("balance.least", "balance.most", "balance.weight", "balance.reserve"),
+)
+SHARES = ("cpu.profile", "cpu.weight", "cpu.quota", "cpu.period")
+LIVE = frozenset(
+    {*_OWN, *SHARES, "description", "autostart", "cpus", "cpu.pin", "cpu.emulator"}
+    | {"memory.plugged", "disk.*.source", "disk.*.size", "disk.*.iops", "disk.*.iops-burst"}
+    | {"disk.*.rate", "disk.*.rate-burst", "nic.*.link", "nic.*.network", "nic.*.rate"}
+)
+"""Settings that libvirt changes while the VM runs."""
+
+_NEVER_SESSION = "libvirt shares out CPUs for system connections only"
+OFF, RUNS = "it is off", "it runs: shut it down first"
+_ANEW = ("firmware", "firmware.keys")
+"""With another of these UEFI variables begin anew, and what runs writes to them."""
+
+_WHY_NOT_LIVE = {
+    "cpus.max": "the firmware tells the guest at its start how many there can be",
+    "memory": "the ceiling is set when QEMU starts; below it the balloon moves",
+    "memory.merge": "QEMU marks its memory when it starts",
+    "firmware": "the firmware runs before the guest",
+    "tpm": "the guest looks for it at its start",
+    "restart": "libvirt reads it when it starts",
+}
+_SLOW_BUSES = ("sata", "ide", "fdc")
+_ONES = {
+    PartKind.VM: "vm",
+    PartKind.CPU: "cpu",
+    PartKind.MEMORY: "memory",
+    PartKind.FIRMWARE: "firmware",
+    PartKind.TPM: "tpm",
+    PartKind.DISPLAY: "display",
+}
+
+
+_USUAL = {"cpu.weight": USUAL_WEIGHT, "cpu.period": USUAL_PERIOD_US}
+
+# What a domain has to have for a setting to mean anything.
+_NEEDS: dict[str, Callable[[Element], bool]] = {
+    "memory.target": has_balloon,
+    "memory.plugged": lambda root: root.find("maxMemory") is not None,
+    "balloon.reporting": has_balloon,
+    "balloon.deflate": has_balloon,
+    "firmware.keys": is_uefi,
+    "tpm.version": has_tpm,
+    "tpm.encrypted": has_tpm,
+    "watchdog.action": has_watchdog,
+}
+
+
+def hardware(situation: Situation) -> Hardware:
+    """All parts, in the order of the settings."""
+    tree = _Tree(situation)
+    found = [*tree.ones(), *tree.disks(), *tree.cards(), *tree.shares(), *tree.host_devices()]
+    order = list(PartKind)
+    found += tree.consoles()
+    found.sort(key=lambda part: order.index(part.kind))
+    return Hardware(situation.vm, situation.name, situation.active, tuple(found))
+
+
+class _Tree:
+    """The parts of one situation."""
+
+    def __init__(self, situation: Situation) -> None:
+        self._here = situation
+        self._now, self._next = situation.now, situation.next
+        self._table = situation.table
+
+    # -- parts that every VM has, or could have ----------------------------------------------
+
+    def ones(self) -> Iterator[Part]:
+        rows: dict[str, list[Setting]] = {}
+        for one in SETTINGS:
+            if "*" not in one.key:
+                part = _ONES.get(one.part) or one.key.partition(".")[0]
+                rows.setdefault(part, []).append(one)
+        for part, settings in rows.items():
+            entries = tuple(self._entry(one.key) for one in settings if self._applies(one.key))
+            if entries:
+                kind = settings[0].part
+                label = kind.value if part in _ONES.values() else settings[0].label
+                yield Part(part, kind, label, entries, notes=self._notes(part))
+
+    def _applies(self, key: str) -> bool:
+        if key == "autostart":
+            return True
+        has = _NEEDS.get(key)
+        return self._table.has(key) and (has is None or has(self._next))
+
+    def _notes(self, part: str) -> tuple[str, ...]:
+        if part == "firmware":
+            words = (("files", "os/loader"), ("variables", "os/nvram"), ("kernel", "os/kernel"))
+            root = self._now if self._now is not None else self._next
+            return tuple(f"{word}: {text}" for word, path in words if (text := said(root, path)))
+        if part == "cpu" and said(self._next, "cputune/quota"):
+            return (f"each vCPU has a quota of its own: {said(self._next, 'cputune/quota')} µs",)
+        return ()
+
+    # -- entries -----------------------------------------------------------------------------
+
+    def _entry(self, key: str) -> Entry:
+        takes, why = self.takes(key)
+        before, after = self._value(self._now, key), self._value(self._next, key)
+        if self._now is not None and self._comes_to(key, before, after):
+            before = after
+        choices = self._choices(key)
+        wanted = self._here.asked_bytes if key == "memory.target" and self._here.active else None
+        return Entry(key, before, after, takes, why, choices, wanted)
+
+    def _comes_to(self, key: str, before: Value, after: Value) -> bool:
+        """Whether what runs is but what an unset value comes to there."""
+        if key == "cpu.model":
+            return after == "host-model"  # what runs is a model's name, chosen at the start
+        if key in _USUAL:
+            return after is None and before == _USUAL[key]
+        everywhere = ranges(range(self._here.host_cpus))
+        if key == "cpu.emulator":
+            return after == "" and before == everywhere
+        places = {pin.partition("=")[2] for pin in str(before).split()}
+        return key == "cpu.pin" and after == "" and places == {everywhere}
+
+    def _value(self, root: Element | None, key: str) -> Value:
+        if root is None:
+            return None
+        if key == "autostart":
+            return self._here.autostart
+        if key.endswith(".size"):
+            return self._here.sizes.get(key.split(".")[1])
+        try:
+            return self._table.value(root, key)
+        except InputError:
+            return None  # that part is in the other definition only
+
+    def _choices(self, key: str) -> tuple[str, ...]:
+        known = setting(key).form.choices
+        if key == "sound" and self._here.libvirt_version < VIRTIO_SOUND_SINCE:
+            return tuple(choice for choice in known if choice != "virtio")
+        if key.endswith(".bus"):
+            return tuple(choice for choice in known if choice != "nvme")
+        return known
+
+    def takes(self, key: str) -> tuple[Takes, str]:
+        """When a change of it takes effect at the best, and why not before."""
+        why = self._stuck(key)
+        if why:
+            return Takes.NEVER, why
+        if key == "memory.target":
+            return (Takes.LIVE, "") if self._here.active else (Takes.NEVER, OFF)
+        if not self._here.active:
+            return Takes.NEXT_BOOT, ""
+        if setting(key).key in LIVE:
+            return Takes.BOTH, ""
+        return Takes.NEXT_BOOT, _WHY_NOT_LIVE.get(key, "it is set when QEMU starts")
+
+    def _stuck(self, key: str) -> str:
+        if self._here.active and (key == "name" or (key in _ANEW and is_uefi(self._next))):
+            return RUNS
+        if key in SHARES and self._here.session:
+            return _NEVER_SESSION
+        if key == "autostart":
+            return ""
+        if key.endswith(".size"):
+            known = self._here.sizes.get(key.split(".")[1])
+            return "" if known else "how large it is can't be told"
+        try:
+            part, knob = self._table.knob(self._next, key)
+        except InputError:
+            return "it is gone at the next boot"
+        return knob.stuck(part)
+
+    # -- parts of which there are several ----------------------------------------------------
+
+    def _pairs(self, kind: str) -> Iterator[tuple[str, Element | None, Element | None]]:
+        """Each part by name, as it is now and at the next boot."""
+        now = attaching.parts(self._now, kind, self._table.cards) if self._now is not None else {}
+        then = attaching.parts(self._next, kind, self._table.cards)
+        for name in dict.fromkeys((*now, *then)):
+            yield name, now.get(name), then.get(name)
+
+    def _part(
+        self,
+        part_id: str,
+        kind: PartKind,
+        label: str,
+        both: tuple[Element | None, Element | None],
+        *,
+        keys: Sequence[str] = (),
+        fixed: str = "",
+    ) -> Part:
+        active = self._here.active
+        return Part(
+            part_id,
+            kind,
+            label,
+            tuple(self._entry(f"{part_id}.{key}") for key in keys),
+            there_now=both[0] is not None if active else True,
+            there_next=both[1] is not None,
+            detach=Takes.NEXT_BOOT if fixed or not active else Takes.BOTH,
+            detach_why=fixed if active else "",
+        )
+
+    def disks(self) -> Iterator[Part]:
+        for name, now, then in self._pairs("disk"):
+            disk = then if then is not None else now
+            assert disk is not None
+            tray, bus = is_tray(disk), got(disk, "target", "bus")
+            keys = _TRAY_KEYS if tray else _DISK_KEYS
+            where = source(disk) or "empty"
+            yield self._part(
+                f"disk.{name}",
+                PartKind.DISK,
+                f"{'tray' if tray else 'disk'} {name} {where}",
+                (now, then),
+                keys=keys,
+                fixed=f"{bus.upper()} can't be unplugged" if bus in _SLOW_BUSES else "",
+            )
+
+    def cards(self) -> Iterator[Part]:
+        keys = ("link", "network", "model", "mac", "rate")
+        for name, now, then in self._pairs("nic"):
+            card = then if then is not None else now
+            assert card is not None
+            label = f"network card {name} {connection(card)}"
+            yield self._part(f"nic.{name}", PartKind.NIC, label, (now, then), keys=keys)
+
+    def shares(self) -> Iterator[Part]:
+        for name, now, then in self._pairs("share"):
+            label, why = (
+                f"shared folder {name}",
+                "a shared folder is not taken from a running guest",
+            )
+            yield self._part(f"share.{name}", PartKind.SHARE, label, (now, then), fixed=why)
+
+    def host_devices(self) -> Iterator[Part]:
+        for name, now, then in self._pairs("host"):
+            device = then if then is not None else now
+            bus = device.get("type", "").upper() if device is not None else ""
+            yield self._part(f"host.{name}", PartKind.HOST_DEVICE, f"{bus} {name}", (now, then))
+
+    def consoles(self) -> Iterator[Part]:
+        for kind in ("serial", "console"):
+            for name, now, then in self._pairs(kind):
+                why = "a console is not taken from a running guest"
+                yield self._part(
+                    f"console.{name}", PartKind.CONSOLE, f"console {name}", (now, then), fixed=why
+                )
+
+
+_TRAY_KEYS = ("source", "bus", "cache")
+_DISK_KEYS = ("size", "bus", "cache", "discard", "iops", "iops-burst", "rate", "rate-burst")
+
+
+def takes(situation: Situation, key: str) -> tuple[Takes, str]:
+    """When a change of that setting takes effect at the best, and why not before."""
+    return _Tree(situation).takes(key)

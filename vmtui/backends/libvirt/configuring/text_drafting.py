@@ -1,0 +1,71 @@
+"""A definition that was edited as text: checked, and what of it is known told as steps."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from dataclasses import replace
+
+import libvirt
+
+from vmtui.backends.libvirt.configuring import checks
+from vmtui.backends.libvirt.configuring.drafting import Draft, check_may, differences
+from vmtui.backends.libvirt.configuring.elements import Element, parsed
+from vmtui.backends.libvirt.configuring.parts import hardware
+from vmtui.backends.libvirt.configuring.situation import Situation
+from vmtui.backends.libvirt.places import Places
+from vmtui.errors import InputError, UnsupportedError
+from vmtui.hardware import wording
+from vmtui.hardware.changes import Detach, Step, When
+from vmtui.hardware.tree import Takes
+
+
+def drafted_text(
+    connection: libvirt.virConnect, places: Places, here: Situation, text: str, when: When
+) -> Draft:
+    """A definition that somebody edited, checked: what of it is known becomes steps."""
+    if when is When.LIVE:
+        raise UnsupportedError(
+            f"an edited definition of {here.name} can't be live only", why="it is what is stored"
+        )
+    check_may(here, when)
+    root = parsed(text)
+    _check_same(here, root)
+    edited = replace(here, xml=text)
+    draft = Draft(here, root, deepcopy(here.now))
+    before, after = hardware(here), hardware(edited)
+    for change in differences(before, after):
+        entry = before.entry(change.key)
+        takes = entry.takes if entry is not None else Takes.NEXT_BOOT
+        wanted = Takes.BOTH if takes is Takes.BOTH and when is When.AUTO else Takes.NEXT_BOOT
+        if wanted is Takes.BOTH and draft.now is not None:
+            try:
+                here.table.apply(draft.now, change)
+            except (InputError, UnsupportedError):
+                wanted = Takes.NEXT_BOOT
+        old = entry.next if entry is not None else None
+        draft.steps.append(Step(change, wording.assigned(change.key, old, change.value), wanted))
+        draft.resolved.append(change)
+    for part in before.parts:
+        if part.there_next and after.part(part.id) is None:
+            gone = Detach(part.id)
+            draft.steps.append(Step(gone, wording.detached(part), Takes.NEXT_BOOT))
+            draft.resolved.append(gone)
+    if text != here.xml:
+        checks.schema(text, here.xml)
+        checks.check_all(connection, places, here, root)
+    return draft
+
+
+def _check_same(here: Situation, root: Element) -> None:
+    for tag in ("name", "uuid"):
+        element = root.find(tag)
+        said = (element.text or "").strip() if element is not None else ""
+        was = (here.next.findtext(tag) or "").strip()
+        if said != was:
+            line = element.sourceline if element is not None else root.sourceline
+            hint = f"Rename it: vmtui set {here.name} name={said}" if tag == "name" else ""
+            raise InputError(
+                "that would be another VM",
+                why=f"line {line}: its {tag} was {was}",
+                hint=hint if said else "",
+            )
