@@ -1,0 +1,104 @@
+"""What the policy is told of a fleet, and what is written down of its decisions."""
+
+from __future__ import annotations
+
+import stat
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from vmtui.backends.base import Feature
+from vmtui.balance import journal
+from vmtui.balance.journal import Entry
+from vmtui.balance.looking import guests, host_memory
+from vmtui.balance.moves import Decision, Move
+from vmtui.counters import Counters, GuestMemory, HostCounters, MemoryCounters, Pressure
+from vmtui.metrics import GuestRates, Rates
+from vmtui.model import VM, Balance, State, VMId
+from vmtui.units import GIB, MIB
+from vmtui.views import ConnectionStatus, ConnectionView, VMRef, VMView
+
+URI = "kvm:"
+WEB = VMId("web")
+BALANCED = VM(WEB, "web", State.RUNNING, 1, 2 * GIB, balance=Balance(weight=200))
+
+
+def row(vm: VM = BALANCED, swap_in: float = 0.0, *, fresh: bool = True) -> VMView:
+    says = GuestMemory(0.0, 5.0, total_bytes=GIB, available_bytes=700 * MIB)
+    memory = MemoryCounters(1.0, 2 * GIB, GIB, GIB, says)
+    used = 324 * MIB if fresh else None
+    rates = Rates(
+        1.0, guest=GuestRates(1.0, 2.0 if fresh else 90.0, fresh, used, swap_in, 0.0, 3.0)
+    )
+    return VMView(VMRef(URI, vm.id), vm, Counters(1.0, "1", memory=memory), rates)
+
+
+def connection(*rows: VMView, host: HostCounters | None = None) -> ConnectionView:
+    return ConnectionView(
+        URI, URI, ConnectionStatus.UP, features=Feature.BALLOON, host_counters=host, vms=rows
+    )
+
+
+def test_a_guest_is_what_it_says() -> None:
+    [guest] = guests(connection(row()))
+    assert (guest.ceiling_bytes, guest.actual_bytes, guest.target_bytes) == (2 * GIB, GIB, GIB)
+    assert (guest.used_bytes, guest.available_bytes) == (324 * MIB, 700 * MIB)
+    assert (guest.swaps, guest.major_faults_per_s, guest.age_s) == (False, 3.0, 2.0)
+    assert guest.balance.weight == 200
+    assert guests(connection(row(swap_in=4096.0)))[0].swaps
+
+
+def test_what_is_old_is_told_as_such() -> None:
+    [guest] = guests(connection(row(fresh=False)))
+    assert guest.used_bytes is None
+    assert guest.age_s == 90.0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        row(replace(BALANCED, balance=None)),
+        row(replace(BALANCED, state=State.PAUSED)),
+        replace(row(), stalled="it does not answer"),
+        replace(row(), counters=None),
+    ],
+    ids=["not wanted", "paused", "stalled", "unknown"],
+)
+def test_others_are_left_out(other: VMView) -> None:
+    assert guests(connection(other)) == []
+
+
+def test_a_host_of_unknown_memory_is_not_balanced() -> None:
+    assert host_memory(connection()) is None
+    assert host_memory(connection(host=HostCounters(1.0, memory_total_bytes=8 * GIB))) is None
+    host = HostCounters(
+        1.0,
+        memory_pressure=Pressure(12.5),
+        memory_total_bytes=8 * GIB,
+        memory_available_bytes=GIB,
+    )
+    known = host_memory(connection(host=host))
+    assert known is not None
+    assert (known.available_bytes, known.pressure_percent) == (GIB, 12.5)
+
+
+TAKEN = Decision(WEB, "web", Move.TAKE, GIB, 512 * MIB, "the host is short")
+
+
+def test_the_log_is_private_and_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "balance.log"
+    journal.write(path, [Entry(0.0, "kvm:", TAKEN)])
+    journal.write(path, [Entry(1.0, "kvm:", TAKEN, failure="it\nis gone")])
+    first, second = path.read_text().splitlines()
+    assert first.endswith(" kvm: web: take 1 GiB → 512 MiB, because the host is short")
+    assert second.endswith("(failed: it is gone)")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_log_stays_small(tmp_path: Path) -> None:
+    path = tmp_path / "balance.log"
+    path.write_bytes(b"x" * (journal.LIMIT_BYTES + 1))
+    journal.write(path, [Entry(0.0, "kvm:", TAKEN)])
+    assert path.read_text().count("\n") == 1
+    assert (tmp_path / "balance.log.1").stat().st_size == journal.LIMIT_BYTES + 1

@@ -1,0 +1,152 @@
+"""Runs automatic balance over a fleet: looks, decides, asks and keeps the log."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from vmtui.backends.base import Balloons, Feature
+from vmtui.balance import journal
+from vmtui.balance.compliance import Memory
+from vmtui.balance.journal import Entry
+from vmtui.balance.looking import guests, host_memory
+from vmtui.balance.moves import Decision
+from vmtui.balance.policy import decide
+from vmtui.balance.rules import RULES, Rules
+from vmtui.errors import OperationError, VmtuiError
+from vmtui.files import not_writable
+from vmtui.fleet import Fleet
+from vmtui.locks import try_lock
+from vmtui.model import VMId
+from vmtui.views import ConnectionStatus, ConnectionView, VMRef
+
+ASK_TIMEOUT_S = 5.0
+RECENT = 200
+"""Entries that are kept in memory."""
+
+Told = Callable[[Entry], None]
+
+
+class Balancer:
+    """Balances every connection of a fleet that is sampled; one at a time for each user.
+
+    With `dry` nothing is asked of any guest. What is decided is told to `on_entry` and logged.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        dry: bool = False,
+        on_entry: Told = lambda _: None,
+        on_failure: Callable[[VmtuiError], None] = lambda _: None,
+        path: Path | None = None,
+        rules: Rules = RULES,
+    ) -> None:
+        self.recent: deque[Entry] = deque(maxlen=RECENT)
+        """The newest last."""
+        self._fleet = fleet
+        self._dry = dry
+        self._on_entry = on_entry
+        self._on_failure = on_failure
+        self._path = path or journal.default_path()
+        self._rules = rules
+        self._memory: dict[str, Mapping[VMId, Memory]] = {}
+        self._lock: int | None = None
+        self._unlogged = False  # and that was told
+
+    @property
+    def acting(self) -> bool:
+        """Whether it is this one that balances; another vmtui of the user may be at it."""
+        return self._dry or self._lock is not None
+
+    async def run(self) -> None:
+        """A round every few seconds until it is cancelled; waits for another that is at it.
+
+        Ends with `on_failure` where the folder of lock and log can't be used.
+        """
+        try:
+            while True:
+                if self._take_lock():
+                    await self.round()
+                await asyncio.sleep(self._rules.interval_s)
+        except OperationError as error:
+            self._on_failure(error)
+        finally:
+            if self._lock is not None:
+                os.close(self._lock)
+                self._lock = None
+
+    def _take_lock(self) -> bool:
+        if not self.acting:
+            path = self._path.with_name("balance.lock")
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            except OSError as error:
+                raise not_writable(path.parent, error) from error
+            self._lock = try_lock(path)
+        return self.acting
+
+    async def round(self) -> list[Entry]:
+        """Look, decide and ask, once; what was decided."""
+        view = self._fleet.view()
+        rounds = [self._balance(connection) for connection in view.connections if _can(connection)]
+        entries = [entry for made in await asyncio.gather(*rounds) for entry in made]
+        for entry in entries:
+            self.recent.append(entry)
+            self._on_entry(entry)
+        if entries and not self._dry:
+            await self._log(entries)
+        return entries
+
+    async def _log(self, entries: list[Entry]) -> None:
+        try:
+            await asyncio.to_thread(journal.write, self._path, entries)
+        except OperationError as error:
+            if not self._unlogged:
+                self._on_failure(error)
+            self._unlogged = True
+        else:
+            self._unlogged = False
+
+    async def _balance(self, connection: ConnectionView) -> list[Entry]:
+        host = host_memory(connection)
+        if host is None:
+            return []
+        before = self._memory.get(connection.uri, {})
+        made = decide(guests(connection), host, before, time.monotonic(), self._rules)
+        self._memory[connection.uri] = made.memory
+        failures = await asyncio.gather(*(self._ask(connection.uri, d) for d in made.decisions))
+        now_s = time.time()
+        return [
+            Entry(now_s, connection.label, decision, failure)
+            for decision, failure in zip(made.decisions, failures, strict=True)
+        ]
+
+    async def _ask(self, uri: str, decision: Decision) -> str:
+        """Ask for what was decided; why that failed, empty if it did not."""
+        ref = VMRef(uri, decision.id)
+        backend = self._fleet.backend(ref)
+        if self._dry or decision.target_bytes is None or not isinstance(backend, Balloons):
+            return ""
+        try:
+            async with asyncio.timeout(ASK_TIMEOUT_S):
+                await backend.ask_memory(ref.id, decision.target_bytes)
+        except VmtuiError as error:
+            return str(error)
+        except TimeoutError:
+            return f"no answer within {ASK_TIMEOUT_S:.0f} s"
+        return ""
+
+
+def _can(connection: ConnectionView) -> bool:
+    return (
+        connection.status is ConnectionStatus.UP
+        and not connection.read_only
+        and not connection.recorded
+        and Feature.BALLOON in connection.features
+    )

@@ -1,0 +1,84 @@
+"""Whether guests do what they were asked, and who is left alone because of that."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from vmtui.balance.guests import Guest
+from vmtui.balance.moves import Decision, Move
+from vmtui.balance.rules import Rules
+from vmtui.model import VMId
+from vmtui.units import MIB, size
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What is remembered of a VM from one round to the next. Times are monotonic."""
+
+    asked_bytes: int | None = None
+    moved_at_s: float = 0.0  # when it was asked, or last came nearer
+    seen_bytes: int = 0
+    strikes: int = 0  # how often in a row it did not comply
+    alone_until_s: float = 0.0
+    left_because: str = ""
+
+
+def watched(guest: Guest, before: Memory | None, now_s: float, rules: Rules) -> Memory:
+    """What is known of a guest after another look: whether it does what it was asked."""
+    memory = _complied(guest, before or Memory(seen_bytes=guest.actual_bytes), now_s, rules)
+    if memory.alone_until_s > now_s:
+        return memory
+    return replace(memory, left_because=_unknown(guest, rules))
+
+
+def _complied(guest: Guest, memory: Memory, now_s: float, rules: Rules) -> Memory:
+    asked = memory.asked_bytes
+    if asked is None:
+        return memory
+    distance = abs(guest.actual_bytes - asked)
+    if distance <= rules.step_least_bytes // 2:
+        return replace(memory, asked_bytes=None, strikes=0, seen_bytes=guest.actual_bytes)
+    if abs(memory.seen_bytes - asked) - distance >= MIB:
+        return replace(memory, moved_at_s=now_s, seen_bytes=guest.actual_bytes)
+    if now_s - memory.moved_at_s < rules.patience_s:
+        return memory
+    strikes = memory.strikes + 1
+    return replace(
+        memory,
+        asked_bytes=None,
+        strikes=strikes,
+        alone_until_s=now_s + rules.backoff_s(strikes),
+        left_because=f"it was asked for {size(asked)} and stays at {size(guest.actual_bytes)}",
+    )
+
+
+def _unknown(guest: Guest, rules: Rules) -> str:
+    if guest.available_bytes is None or guest.used_bytes is None:
+        return "it does not tell of its memory"
+    if guest.age_s > guest.period_s * rules.stale_periods:
+        return f"what it tells of its memory is {guest.age_s:.0f} s old"
+    return ""
+
+
+def left_alone(
+    guest: Guest, before: Memory | None, remembered: Mapping[VMId, Memory]
+) -> Decision | None:
+    """To be told once: it is left alone. A request that it ignored is taken back with that."""
+    now = remembered[guest.id]
+    if not now.left_because or _same(before, now):
+        return None
+    has = guest.actual_bytes
+    struck = before is not None and now.strikes > before.strikes
+    return Decision(
+        guest.id, guest.name, Move.LEAVE, has, has if struck else None, now.left_because
+    )
+
+
+def _same(before: Memory | None, now: Memory) -> bool:
+    # The age that is told grows: it is the same reason all the same.
+    return (
+        before is not None
+        and bool(before.left_because)
+        and before.alone_until_s == now.alone_until_s
+    )
