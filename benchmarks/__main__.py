@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 from benchmarks import (
     attach_throughput,
+    balance_policy,
+    balloon_step,
     console_flood,
     console_memory,
     console_screen,
@@ -38,6 +40,8 @@ BENCHMARKS: dict[str, Callable[[], Sequence[Result]]] = {
     "console_screen": console_screen.run,
     "terminal_engine": terminal_engine.run,
     "attach_throughput": attach_throughput.run,
+    "balance_policy": balance_policy.run,
+    "balloon_step": balloon_step.run,
     "ssh_ready": lambda: [ssh_ready.run()],
     "import_vmdk": lambda: [import_vmdk.run()],
 }

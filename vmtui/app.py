@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from textual.app import App, SystemCommand
 from textual.message import Message
-from textual.screen import Screen
-from textual.worker import WorkType
 
 from vmtui import theming
-from vmtui.actions import ACTIONS, BY_ID
+from vmtui.actions import BY_ID
 from vmtui.backends.base import Endpoint
 from vmtui.backends.registry import endpoints, shelf_for
+from vmtui.balance.balancer import Balancer
 from vmtui.config import Config, load, themes_path
 from vmtui.consoles import OpenConsoles, Redraws
 from vmtui.ending import ending_on_signals
 from vmtui.errors import ConfigError, MissingError, VmtuiError
 from vmtui.fleet import Fleet
-from vmtui.screens.base import Context, Examine, FleetScreen, examine
-from vmtui.screens.confirm import ConfirmScreen, Question
-from vmtui.screens.connections import ConnectionsScreen
-from vmtui.screens.creating import create, show_images
+from vmtui.screens.app_verbs import AppVerbs
+from vmtui.screens.base import Context, Examine, examine
 from vmtui.screens.dashboard import Dashboard
-from vmtui.screens.doctor import DoctorScreen
-from vmtui.screens.help import HelpScreen
 from vmtui.screens.keys import keymap
-from vmtui.screens.tasks import TasksScreen
 from vmtui.units import plain
-from vmtui.views import ConnectionStatus, FleetView, TaskStatus
+from vmtui.views import ConnectionStatus, FleetView
 from vmtui.widgets.clock import Clock
 
 
@@ -61,7 +53,7 @@ GARBAGE_THRESHOLDS = (10_000, 20, 100)
 """For Python's collector: views come and go by the thousand and hold no cycles."""
 
 
-class VmtuiApp(App[None]):
+class VmtuiApp(AppVerbs):
     """vmtui on a terminal. It does not close the fleet: who made it does."""
 
     TITLE = "vmtui"
@@ -92,6 +84,7 @@ class VmtuiApp(App[None]):
             echoed=partial(self._redraws.ask, echo=True),
             scrollback_lines=config.scrollback_lines,
         )
+        self.balancer = Balancer(fleet, on_failure=self.balance_failed)
         self.context = Context(
             fleet,
             config,
@@ -100,6 +93,7 @@ class VmtuiApp(App[None]):
             clock or Clock(),
             keys=keys,
             examine=examine,
+            balancer=self.balancer,
         )
         self.dashboard = Dashboard(self.context)
 
@@ -132,6 +126,7 @@ class VmtuiApp(App[None]):
             self.dashboard.set_notice("; ".join(self._notices))
         if any(not c.uri.startswith("demo:") for c in self.fleet.connections):
             self.run_worker(self._examine(), group="doctor")
+            self.run_worker(self.balancer.run(), group="balance")
         if self._open_create:
             self.dashboard.action_do("new")
 
@@ -162,6 +157,11 @@ class VmtuiApp(App[None]):
         """Say that no more is recorded; the rest goes on."""
         if self.is_running:
             self.notify(str(error), severity="error", markup=False, timeout=30)
+
+    def balance_failed(self, error: VmtuiError) -> None:
+        """Say that what automatic balance does is not logged."""
+        if self.is_running:
+            self.notify(str(error), severity="warning", markup=False, timeout=15)
 
     # -- views -------------------------------------------------------------------------------
 
@@ -203,101 +203,6 @@ class VmtuiApp(App[None]):
         if tick is not None:
             tick()
 
-    # -- actions of the interface, by their id ------------------------------------------------
-
-    def view_new(self) -> None:
-        """`n`."""
-        screen = self.screen
-        if isinstance(screen, FleetScreen):
-            screen.hold()
-            self.run_worker(create(screen, self.dashboard), group="create")
-
-    def view_sandbox(self) -> None:
-        """`N`."""
-        screen = self.screen
-        if isinstance(screen, FleetScreen):
-            screen.hold()
-            self.run_worker(create(screen, self.dashboard, preset="sandbox"), group="create")
-
-    def view_images(self) -> None:
-        """`I`."""
-        screen = self.screen
-        if isinstance(screen, FleetScreen):
-            screen.hold()
-            self.run_worker(show_images(screen, self.dashboard), group="images")
-
-    def view_retry(self) -> None:
-        """`ctrl+r`."""
-        down = [c for c in self.fleet.connections if not c.up]
-        for connection in down:
-            connection.retry()
-        if not down:
-            self.notify("All connections are up.", markup=False, timeout=3)
-
-    def view_connections(self) -> None:
-        """`@`."""
-        self.push_screen(ConnectionsScreen(self.context))
-
-    def view_tasks(self) -> None:
-        """`T`."""
-        self.push_screen(TasksScreen(self.context))
-
-    def view_doctor(self) -> None:
-        """`H`."""
-        self.push_screen(DoctorScreen(self.context))
-
-    def view_help(self) -> None:
-        """`?`."""
-        self.push_screen(HelpScreen(self.context))
-
-    def view_theme(self) -> None:
-        """`ctrl+t`."""
-        self.theme = theming.following(list(self.available_themes), self.theme)
-        self.notify(f"Theme: {self.theme}", markup=False, timeout=2)
-
-    def view_quit(self) -> None:
-        """`q`."""
-        leave: WorkType[None] = self._leave
-        self.run_worker(leave, group="leave", exclusive=True)
-
-    async def action_quit(self) -> None:
-        """Textual's own key for it does the same."""
-        self.view_quit()
-
-    def action_help_quit(self) -> None:
-        """Ctrl+C is for the terminal; say how to leave."""
-        self.notify(f"{self.context.key(BY_ID['quit'])} leaves vmtui.", markup=False, timeout=3)
-
-    async def _leave(self) -> None:
-        running = [t.label for t in self.fleet.tasks.views if t.status is TaskStatus.RUNNING]
-        if running and not isinstance(self.screen, ConfirmScreen):
-            question = Question(
-                title="Leave while tasks are running?",
-                groups=(("They are cancelled; VMs go on.", tuple(map(plain, running))),),
-                yes="leave",
-                no="stay",
-            )
-            if not await self.push_screen_wait(ConfirmScreen(question)):
-                return
-        self.exit()
-
-    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """The palette: every action that can be done now, and every theme."""
-        if isinstance(screen, FleetScreen):
-            refusal = screen.refusals()
-            for action in ACTIONS:
-                if not refusal(action):
-                    title = f"{action.label[:1].upper()}{action.label[1:]}"
-                    yield SystemCommand(
-                        f"{title}  ({self.context.key(action)})",
-                        action.help,
-                        partial(screen.action_do, action.id),
-                    )
-        for name in self.available_themes:
-            yield SystemCommand(
-                f"Theme: {name}", "Use this theme.", partial(setattr, self, "theme", name)
-            )
-
     # -- themes ------------------------------------------------------------------------------
 
     def _use_themes(self) -> None:
@@ -330,7 +235,7 @@ def run(
     """
     config = config or load()
     read_only = read_only or config.read_only
-    usable, notices = _endpoints(uris, read_only=read_only)
+    usable, notices = _endpoints(uris, read_only=read_only, trash_days=config.trash_days)
 
     async def session() -> int:
         fleet = Fleet(
@@ -362,14 +267,16 @@ async def show(app: VmtuiApp) -> int:
     return 128 + ending.received if ending.received else app.return_code or 0
 
 
-def _endpoints(uris: Sequence[str], *, read_only: bool) -> tuple[list[Endpoint], list[str]]:
+def _endpoints(
+    uris: Sequence[str], *, read_only: bool, trash_days: float
+) -> tuple[list[Endpoint], list[str]]:
     # A library that is missing costs its connections, not the others.
     usable: list[Endpoint] = []
     notices: list[str] = []
     missing: MissingError | None = None
     for uri in dict.fromkeys(uris):
         try:
-            usable += endpoints([uri], read_only=read_only)
+            usable += endpoints([uri], read_only=read_only, trash_days=trash_days)
         except MissingError as error:
             missing = error
             notices.append(error.what)

@@ -89,6 +89,24 @@ async def run(
     return output.decode(errors="replace")
 
 
+async def attended(*argv: str) -> int:
+    """Give `argv` this terminal until it ends; its exit status. Cancelled, it is ended.
+
+    Raises MissingError.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(*argv)
+    except FileNotFoundError as error:
+        raise missing(argv[0]) from error
+    try:
+        return await process.wait()
+    finally:
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
+            await process.wait()
+
+
 async def _all_killed(process: asyncio.subprocess.Process) -> None:
     """End it with what it has started itself, such as swtpm_setup its swtpm."""
     if process.returncode is None:

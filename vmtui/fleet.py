@@ -25,6 +25,7 @@ from vmtui.pace import Pace
 from vmtui.spec import Limits, VMSpec
 from vmtui.spec_problems import problems
 from vmtui.tasks import Tasks
+from vmtui.undo import Undos
 from vmtui.views import FleetView, VMRef
 
 GATHERED_S = 0.25
@@ -74,6 +75,7 @@ class Fleet:
             for e in endpoints
         ]
         self.tasks = Tasks(self._changed)
+        self.undos = Undos()
         self._supervisors: list[asyncio.Task[None]] = []
 
     # -- life ------------------------------------------------------------------------------
@@ -265,4 +267,5 @@ class Fleet:
         """Delete what the plan names."""
         connection = self.connection(ref.uri)
         await connection.backend.delete(ref.id, plan)
+        await self.undos.forget(ref)
         await connection.refresh(ref.id)

@@ -249,7 +249,8 @@ def _guest(
     renewed_at_s = last.renewed_at_s if last and not renewed else now.at_s
     if last is None and guest.age_s is not None:
         renewed_at_s -= max(0.0, guest.age_s)  # it may have been silent for long
-    age_s = at_s - renewed_at_s  # it goes on while nobody reads the group
+    # It goes on while nobody reads the group, which may also be read after the sample's own moment.
+    age_s = max(0.0, at_s - renewed_at_s)
     # Grace for a guest that is late, a clock that counts whole seconds, and samples in between:
     # of a period of 5 s the figures are given up before two have passed.
     if age_s > guest.period_s + max(guest.period_s / 2, LATE_S):

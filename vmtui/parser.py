@@ -6,7 +6,7 @@ import argparse
 from typing import Any, NoReturn
 
 from vmtui import __version__
-from vmtui.arguments import creating, images, reaching
+from vmtui.arguments import balancing, configuring, creating, images, reaching
 from vmtui.arguments.creating import FILES, Add, add_wait
 from vmtui.errors import UsageError
 
@@ -57,16 +57,30 @@ def build_parser() -> argparse.ArgumentParser:
         return command
 
     add("list", "List all VMs.", json=True)
-    add("show", "Show all that is known of a VM.", json=True).add_argument("name", metavar="NAME")
+    _add_show(add)
     _add_watching(add)
     creating.add_arguments(add)
     images.add_arguments(add)
     _add_lifecycle(add)
+    configuring.add_arguments(add)
     _add_console(add)
     _add_showing(add)
     reaching.add_arguments(add)
+    balancing.add_arguments(add)
     _add_machine(add)
     return parser
+
+
+def _add_show(add: Add) -> None:
+    show = add("show", "Show all that is known of a VM.", json=True)
+    show.add_argument("name", metavar="NAME")
+    what = show.add_mutually_exclusive_group()
+    what.add_argument(
+        "--hardware", action="store_true", help="its settings and parts, now and at its next boot"
+    )
+    what.add_argument(
+        "--diff", action="store_true", help="only what its next boot takes otherwise than it is"
+    )
 
 
 def _add_watching(add: Add) -> None:
@@ -127,6 +141,8 @@ def _add_lifecycle(add: Add) -> None:
         command.add_argument("names", metavar="NAME", nargs="+")
         if action.dangerous:
             command.add_argument("-y", "--yes", action="store_true", help="do not ask")
+        if action.command == "delete":
+            configuring.add_deletion(command)
         if action.command == "start":
             add_wait(command, "wait for the login prompt, and say how long it took")
 

@@ -6,13 +6,14 @@ import asyncio
 import ipaddress
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import platformdirs
 
 from vmtui.errors import InputError, OperationError, StateError
-from vmtui.model import VM
+from vmtui.model import VM, VMId
 
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
 _OVER_SSH = ("ssh", "libssh", "libssh2")
@@ -59,8 +60,19 @@ async def keep_known_hosts() -> None:
     await asyncio.to_thread(_known_hosts().mkdir, mode=0o700, parents=True, exist_ok=True)
 
 
+async def forget_known_host(vm: VMId) -> None:
+    """Remove what ssh noted of a VM that is gone; what can't be removed does no harm."""
+    with suppress(OSError):
+        await asyncio.to_thread(known_host(vm).unlink, missing_ok=True)
+
+
 def _known_hosts() -> Path:
     return platformdirs.user_data_path("vmtui") / "known_hosts"
+
+
+def known_host(vm: VMId) -> Path:
+    """The file in which ssh notes the keys of one VM."""
+    return _known_hosts() / re.sub(r"[^\w-]", "_", vm)
 
 
 def _options(vm: VM, uri: str) -> list[str]:
@@ -68,7 +80,7 @@ def _options(vm: VM, uri: str) -> list[str]:
     access = vm.ssh
     # VMs share addresses and ports, one after the other or, forwarded, all at once; each has keys
     # of its own. So they are noted by VM, apart from the user's, and a first key is taken as it is.
-    noted = "/dev/null" if vm.throwaway else str(_known_hosts() / re.sub(r"[^\w-]", "_", vm.id))
+    noted = "/dev/null" if vm.throwaway else str(known_host(vm.id))
     settings = [
         f"HostKeyAlias=vmtui-{vm.id}",
         f'UserKnownHostsFile="{noted.replace("%", "%%")}"',

@@ -26,6 +26,14 @@ CASES = (
 )
 """Names of fixtures without their `_case`."""
 
+CONFIGURING = (
+    "demo",
+    pytest.param("kvm", marks=pytest.mark.slow),
+    pytest.param("session", marks=pytest.mark.slow),
+    pytest.param("system", marks=pytest.mark.slow),
+)
+"""Those that implement Configures and Balloons."""
+
 SETTLE_S = 10.0
 EVENT_LIMIT_S = 1.0
 BOOT_LIMIT_S = 60.0

@@ -182,7 +182,7 @@ class PrivateLibvirtd:
 _BOUND = {
     "/run": "run",
     "/var/lib/libvirt": "lib",
-    "/var/log/libvirt": "log",
+    "/var/log": "log",
     "/var/cache/libvirt": "cache",
     "/etc/libvirt": "etc",
 }
@@ -208,8 +208,12 @@ class SystemLibvirtd(PrivateLibvirtd):
             local=True,
             session=False,
             images=Path("/var/lib/libvirt/images"),
-            logs=self.root / "log/qemu",
+            logs=self.root / "log/libvirt/qemu",
             run=self.run / "qemu",
+            settings=self.root / "etc/qemu.conf",
+            variables=self.root / "lib/qemu/nvram",
+            tpms=self.root / "lib/swtpm",
+            tpm_logs=self.root / "log/swtpm/libvirt/qemu",
         )
 
     def outside(self, path: str) -> str:
@@ -236,6 +240,7 @@ class SystemLibvirtd(PrivateLibvirtd):
             (self.root / folder).mkdir(exist_ok=True)
             steps.append(f"mount --bind {self.root / folder} {target}")
         (self.root / "run/lock").mkdir()
+        (self.root / "log/libvirt").mkdir()
         if Path("/dev/kvm").exists():
             # Where KVM opens but does not work, libvirtd probes QEMU anew for seconds with each
             # call; what QEMU's user can't open is not tried.

@@ -21,13 +21,20 @@ from tests.contract.cases import (
 )
 from vmtui.backends.base import (
     Backend,
+    Balloons,
     Clones,
+    Configures,
     Console,
     Consoles,
+    Displays,
     Ending,
     Feature,
+    FirmwareVariables,
+    HostDevices,
     Logs,
     Progress,
+    Tpms,
+    Trash,
     Watchable,
     no_progress,
 )
@@ -75,7 +82,14 @@ async def test_features_are_what_it_implements(backend: Backend) -> None:
     for feature, protocol in (
         (Feature.CONSOLE, Consoles),
         (Feature.LOG, Logs),
+        (Feature.DISPLAY, Displays),
         (Feature.CLONE, Clones),
+        (Feature.CONFIGURE, Configures),
+        (Feature.BALLOON, Balloons),
+        (Feature.TPM, Tpms),
+        (Feature.VARIABLES, FirmwareVariables),
+        (Feature.PASSTHROUGH, HostDevices),
+        (Feature.TRASH, Trash),
     ):
         if feature in backend.features:
             assert isinstance(backend, protocol)

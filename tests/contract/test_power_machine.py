@@ -127,7 +127,8 @@ def test_power_on_demo(demo_case: BackendCase) -> None:
 
 
 def test_power_on_the_test_driver(test_driver_case: BackendCase) -> None:
-    run(_machine(test_driver_case), settings=settings(max_examples=15, deadline=None))
+    short = settings(max_examples=15, stateful_step_count=20, deadline=None)
+    run(_machine(test_driver_case), settings=short)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from vmtui.backends.base import Viewer
-from vmtui.backends.kvm.definition import convert
+from vmtui.backends.kvm.checked import convert
 from vmtui.backends.libvirt import domain_facts
 from vmtui.backends.libvirt.display import viewer_of
 from vmtui.errors import InputError, MissingError, OperationError, StateError, UnsupportedError

@@ -29,8 +29,24 @@ PLACES: Mapping[str, str] = {
     "ssh": "reaching.ssh",
     "cp": "reaching.cp",
     "wait": "reaching.wait",
+    "set": "configuring.set_values",
+    "settings": "configuring.settings",
+    "attach": "configuring.attach",
+    "detach": "configuring.detach",
+    "undo": "configuring.undo",
+    "edit": "editing.edit",
+    "balloon": "surrounding.balloon",
+    "tpm": "surrounding.tpm",
+    "firmware": "surrounding.firmware",
+    "isolation": "isolating.isolation",
+    "restrict": "isolating.restrict",
+    "devices": "hosting.devices",
+    "cores": "hosting.cores",
+    "ksm": "hosting.ksm",
+    "trash": "deleting.trash",
     "top": "listing.top",
     "exporter": "listing.exporter",
+    "balance": "balancing.balance",
     "doctor": "machine.doctor",
     "config": "machine.config",
     "completion": "machine.completion",
@@ -39,6 +55,7 @@ PLACES: Mapping[str, str] = {
         for action in ACTIONS
         if action.command and action.prepare is not None
     },
+    "delete": "deleting.delete",
 }
 """By the name of a command, its module here and its function in that."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from vmtui.backends.registry import shelf_for
+from vmtui.commands.confirming import confirm
 from vmtui.commands.telling import clear_progress, on_terminal
-from vmtui.errors import EXIT_DONE, InputError, RefusedError, UsageError
+from vmtui.errors import EXIT_DONE, InputError, UsageError
 from vmtui.file_plan import Planned, Step, plan
 from vmtui.fleet import Fleet
 from vmtui.making import completed, make, not_made, specification, starting
@@ -46,7 +46,8 @@ async def apply(options: argparse.Namespace) -> int:
             _tell_json(options, steps, {})
             return EXIT_DONE
         if not options.yes:
-            _confirm(len(specs))
+            what = "1 VM" if len(specs) == 1 else f"{len(specs)} VMs"
+            await confirm(f"Make {what}?", (), what=f"making {what}", left="nothing is made")
         took: dict[str, Stages] = {}
         for spec in specs:
             took[spec.name] = await _made(fleet, shelf, connection.uri, spec, options)
@@ -106,14 +107,3 @@ def _tell_json(
             for step in steps
         ]
     )
-
-
-def _confirm(count: int) -> None:
-    what = "1 VM" if count == 1 else f"{count} VMs"
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise RefusedError(
-            f"making {what} was not confirmed", hint="Without a terminal to ask on, add --yes."
-        )
-    print(f"Make {what}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise RefusedError("nothing is made")

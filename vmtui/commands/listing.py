@@ -38,6 +38,13 @@ async def show(options: argparse.Namespace) -> int:
     """`vmtui show NAME`."""
     async with connected(options) as fleet:
         ref = fleet.find(options.name)
+        if options.hardware or options.diff:
+            from vmtui.commands.describing import show_hardware  # noqa: PLC0415
+            from vmtui.configuring import hardware  # noqa: PLC0415
+
+            found = await hardware(fleet, ref)
+            show_hardware(found, only_pending=options.diff, as_json=options.json)
+            return EXIT_DONE
         facts = facts_of(fleet.connection(ref.uri).label, fleet.vm(ref))
     if options.json:
         print_json(facts)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
 
 from vmtui import actions
 from vmtui.backends.base import no_progress
+from vmtui.commands.confirming import confirm
 from vmtui.commands.telling import clear_progress, failed, on_terminal
 from vmtui.commands.waiting import login_after_s
-from vmtui.errors import EXIT_DONE, RefusedError, VmtuiError
+from vmtui.errors import EXIT_DONE, VmtuiError
 from vmtui.fleet import Fleet
 from vmtui.opening import connected
-from vmtui.units import plain
 
 
 async def lifecycle(options: argparse.Namespace) -> int:
@@ -39,7 +37,13 @@ async def _perform(
     assert action.prepare is not None
     prepared = await action.prepare(fleet, ref)
     if action.dangerous and not options.yes:
-        _confirm(action, fleet.vm(ref).name, prepared.consequences)
+        name = fleet.vm(ref).name
+        await confirm(
+            f"{action.label.capitalize()} {name}?",
+            prepared.consequences,
+            what=f"{action.command} of {name}",
+            left=f"{name} is left alone",
+        )
     progress = on_terminal if action.command == "shutdown" else no_progress
     result = await prepared.work(progress)
     clear_progress()
@@ -47,17 +51,3 @@ async def _perform(
         waited_s = await login_after_s(fleet, ref, options.timeout)
         result += f"; login prompt after {waited_s:.2f} s"
     return result
-
-
-def _confirm(action: actions.Action, name: str, consequences: Sequence[str]) -> None:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise RefusedError(
-            f"{action.command} of {name} was not confirmed",
-            why="\n".join(consequences),
-            hint="Without a terminal to ask on, add --yes.",
-        )
-    for line in consequences:
-        print(plain(line), file=sys.stderr)
-    print(f"{action.label.capitalize()} {plain(name)}? [y/N] ", end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise RefusedError(f"{name} is left alone")

@@ -12,27 +12,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NoReturn
 
-from vmtui.backends.base import Agents
 from vmtui.commands.waiting import STARTED_S, login_after_s
 from vmtui.errors import (
     EXIT_DONE,
     MissingError,
     NoSuchVMError,
     OperationError,
-    StateError,
-    UnsupportedError,
     UsageError,
 )
 from vmtui.fleet import Fleet
-from vmtui.model import VM
 from vmtui.opening import connected
 from vmtui.output import print_json
-from vmtui.readiness import ssh_banner
-from vmtui.ssh import argv, copying, endpoint, keep_known_hosts, remote_host
+from vmtui.reachable import running, ssh_within, until_agent, until_ssh
+from vmtui.ssh import argv, copying, keep_known_hosts
 from vmtui.units import plain
 from vmtui.views import VMRef
-
-_LOOK_AGAIN_S = 0.5
 
 
 async def ssh(options: argparse.Namespace) -> int:
@@ -118,71 +112,12 @@ async def wait(options: argparse.Namespace) -> int:
 
 async def ssh_after_s(fleet: Fleet, ref: VMRef, timeout_s: float) -> float:
     """Wait until its ssh server answers; gives the seconds since the program began."""
-    try:
-        async with asyncio.timeout(timeout_s):
-            await until_ssh(fleet, ref)
-    except TimeoutError as error:
-        name = fleet.vm(ref).name
-        raise OperationError(
-            f"{name} did not answer ssh within {timeout_s:.0f} s",
-            hint=f"It goes on. See: vmtui log {name} --console",
-        ) from error
+    await ssh_within(fleet, ref, timeout_s)
     return time.monotonic() - STARTED_S
 
 
-async def until_ssh(fleet: Fleet, ref: VMRef) -> None:
-    """Until its ssh server answers, for however long that takes. Raises where it never will."""
-    if remote_host(ref.uri):
-        raise UnsupportedError(
-            "ssh can't be waited for there", why="its VM is behind another machine"
-        )
-    where: tuple[str, int] | None = None
-    banner: asyncio.Task[None] | None = None
-    try:
-        while banner is None or not banner.done():
-            found = _endpoint(await _running(fleet, ref), ref.uri)
-            if found != where:  # an address can come late, and change
-                if banner is not None:
-                    banner.cancel()
-                where, banner = found, asyncio.create_task(ssh_banner(*found)) if found else None
-            if banner is None:
-                await asyncio.sleep(_LOOK_AGAIN_S)
-            else:
-                await asyncio.wait([banner], timeout=_LOOK_AGAIN_S)
-    finally:
-        if banner is not None:
-            banner.cancel()
-            await asyncio.gather(banner, return_exceptions=True)
-
-
-def _endpoint(vm: VM, uri: str) -> tuple[str, int] | None:
-    try:
-        return endpoint(vm, uri)
-    except OperationError:
-        if not vm.nics:  # no address will ever come
-            raise
-        return None
-
-
-async def _running(fleet: Fleet, ref: VMRef) -> VM:
-    vm = await fleet.connection(ref.uri).refresh(ref.id)
-    if vm is None:
-        raise OperationError(f"{fleet.vm(ref).name} is gone")
-    if not vm.state.active:
-        raise StateError(f"{vm.name} is {vm.state.value}", hint=f"Start it: vmtui start {vm.name}")
-    return vm
-
-
-async def _until_agent(fleet: Fleet, ref: VMRef) -> None:
-    backend = fleet.backend(ref)
-    if not isinstance(backend, Agents):
-        raise UnsupportedError(f"{backend.uri} does not reach guest agents")
-    while not await backend.agent_answers((await _running(fleet, ref)).id):
-        await asyncio.sleep(_LOOK_AGAIN_S)
-
-
 async def _until_login(fleet: Fleet, ref: VMRef) -> None:
-    await _running(fleet, ref)
+    await running(fleet, ref)
     await login_after_s(fleet, ref, math.inf)
 
 
@@ -202,6 +137,6 @@ class _Wait:
 _WAITS = {
     "ssh": _Wait(until_ssh, "answers ssh", "did not answer ssh"),
     "login": _Wait(_until_login, "shows its login prompt", "showed no login prompt"),
-    "agent": _Wait(_until_agent, "has its guest agent", "had no guest agent"),
+    "agent": _Wait(until_agent, "has its guest agent", "had no guest agent"),
     "off": _Wait(_until_off, "is off", "was not off"),
 }
