@@ -43,14 +43,13 @@ def terminal(home: Path) -> Iterator[Terminal]:
 
 
 def name_the_new_vm(terminal: Terminal, name: str) -> None:
-    """`n`, the proposed name replaced, Enter; no key faster than the screen follows."""
+    """`n`, the proposed name replaced; no key faster than the screen follows."""
     terminal.press("n")
     terminal.wait_for(r"Name\s+micro-1")
     terminal.press("Tab", "C-u")
     terminal.wait_for("A VM needs a name")
     terminal.type(name)
     terminal.wait_for(rf"Name\s+{name}")
-    terminal.press("Enter")
 
 
 def test_create_console_log_in_detach_shut_down_delete(terminal: Terminal, home: Path) -> None:
@@ -60,6 +59,7 @@ def test_create_console_log_in_detach_shut_down_delete(terminal: Terminal, home:
 
     # n, a name, Enter: a login prompt.
     name_the_new_vm(terminal, "first")
+    terminal.press("Enter")
     terminal.wait_for("first login:", BOOT_S)
     terminal.press(*BACK)
     terminal.wait_for(r"first\s+● running")
@@ -98,6 +98,7 @@ def test_a_killed_interface_leaves_the_vm_and_the_next_one_shows_it(
 ) -> None:
     terminal.wait_for("Press n", timeout_s=60)
     name_the_new_vm(terminal, "kept")
+    terminal.press("Enter")
     terminal.wait_for("kept login:", BOOT_S)
     terminal.program().kill()
     terminal.exit_status()

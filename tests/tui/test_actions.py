@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual.command import CommandList
 from textual.widgets import Button, Input, Static
 
 from tests.tui.support import (
@@ -32,8 +33,11 @@ from vmtui.attach.session import Resize
 from vmtui.backends.base import Console
 from vmtui.config import Config
 from vmtui.screens.confirm import ConfirmScreen
+from vmtui.screens.console import ConsoleScreen
 from vmtui.screens.create import CreateScreen
+from vmtui.screens.deleting import DeleteScreen
 from vmtui.screens.tasks import TasksScreen
+from vmtui.ssh import keep_known_hosts, known_host
 from vmtui.views import FleetView, TaskStatus
 
 
@@ -84,14 +88,20 @@ async def test_a_dangerous_action_asks_and_cancel_has_the_focus() -> None:
 async def test_deletion_names_every_disk_and_the_cursor_goes_on() -> None:
     async with running() as (app, pilot):
         await point(pilot, app, "old-db")
+        known, other = (known_host(app.fleet.find(name).id) for name in ("old-db", "web-01"))
+        await keep_known_hosts()
+        known.write_text("its key")
+        other.write_text("its key")
         await press(pilot, "X")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        text = "\n".join(str(widget.render()) for widget in app.screen.query(Static))
-        assert "/vms/old-db/disk.qcow2 (20 GiB)" in text
-        assert "Stays: debian-12" in text
-        await press(pilot, "y")
+        await until(pilot, lambda: isinstance(app.screen, DeleteScreen))
+        await until(pilot, lambda: "debian-12 – the image" in whole(app))
+        assert "/vms/old-db/disk.qcow2" in whole(app)
+        await press(pilot, "t", "y")
         await until(pilot, lambda: "old-db" not in names(app))
         assert app.dashboard.table.current is not None
+        await until(pilot, lambda: "old-db is deleted" in said(app))
+        assert not known.exists()
+        assert other.exists()
 
 
 async def test_bulk_with_partial_failure_tells_of_each_vm() -> None:
@@ -160,7 +170,7 @@ async def test_leaving_with_running_tasks_asks() -> None:
 
 
 async def test_remapped_keys_are_used_and_shown() -> None:
-    config = Config(keys={"stop": "f8", "filter": "f"})
+    config = Config(keys={"stop": "f8", "filter": "x"})
     async with running(config=config, size=(200, 40)) as (app, pilot):
         assert "f8 force off" in shown(app.dashboard.actions)
         await point(pilot, app, "web-01")
@@ -169,7 +179,7 @@ async def test_remapped_keys_are_used_and_shown() -> None:
         await press(pilot, "f8")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await press(pilot, "n")
-        await press(pilot, "f", *"web")
+        await press(pilot, "x", *"web")
         await until(pilot, lambda: names(app) == ["web-01"])
 
 
@@ -193,7 +203,10 @@ async def test_the_palette_has_the_actions_that_can_be_done() -> None:
         assert "Theme: vmtui-light" in titles
         await press(pilot, "ctrl+p")
         await pilot.pause()
-        await press(pilot, *"pause", "enter", "enter")
+        await press(pilot, *"pause")
+        found = app.screen.query_one(CommandList)
+        await until(pilot, lambda: bool(found.options) and "Pause" in str(found.options[0].prompt))
+        await press(pilot, "enter", "enter")
         await until(pilot, lambda: state_of(app, "web-01") == "paused")
 
 
@@ -242,7 +255,10 @@ async def test_a_name_and_enter_make_and_start_a_vm_under_the_cursor() -> None:
         form = await opened_form(app, pilot)
         assert form.query_one("#name", Input).value == "micro-1"
         await press(pilot, "enter")
-        await until(pilot, lambda: "micro-1 is made and running" in said(app))
+        await until(pilot, lambda: isinstance(app.screen, ConsoleScreen))
+        await press(pilot, "ctrl+backslash", "d")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        assert state_of(app, "micro-1") == "running"
         current = app.dashboard.table.current
         assert current is not None
         assert current.vm.name == "micro-1"

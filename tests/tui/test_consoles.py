@@ -493,7 +493,7 @@ async def test_a_vm_that_stops_says_so_and_is_attached_again_when_it_starts() ->
         ref = d.app.fleet.find("web-01")
         await d.app.fleet.backend(ref).power(ref.id, Power.STOP)
         await d.sees("○ off")
-        await d.sees("attached again when the VM starts")
+        await d.sees("the VM is off. It is attached again when the VM starts.")
         await d.app.fleet.backend(ref).power(ref.id, Power.START)
         await d.sees("● attached")
         await d.type("echo again")

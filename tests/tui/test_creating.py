@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,6 @@ from textual.widgets import Input
 
 from tests.tui.support import (
     Stubborn,
-    names,
     point,
     press,
     running,
@@ -22,10 +23,12 @@ from tests.tui.support import (
     whole,
 )
 from vmtui.app import VmtuiApp
+from vmtui.backends.demo import DemoBackend
 from vmtui.backends.demo_shelf import DemoShelf
-from vmtui.model import VM, Firmware
+from vmtui.model import VM, Firmware, SshAccess, VMId
 from vmtui.progress import Progress, ProgressSink
 from vmtui.screens.confirm import ConfirmScreen
+from vmtui.screens.console import ConsoleScreen
 from vmtui.screens.create import CreateScreen
 from vmtui.screens.form_groups import FieldGroup, Fold
 from vmtui.screens.images import ImagesScreen
@@ -107,7 +110,52 @@ async def test_a_cloud_vm_boots_after_eight_keys_and_two_answers() -> None:
         assert made is not None
         assert made.image == "debian-12"
         assert made.ssh.user == "debian"
-        await until(pilot, lambda: "image 0.0 s, disk 0.0 s, seed" in said(app))
+        await until(pilot, lambda: isinstance(app.screen, ConsoleScreen))
+        stages = [stage.name for stage in app.fleet.tasks.views[-1].stages]
+        assert stages == ["image", "disk", "seed", "firmware", "start"]
+
+
+class Answering(DemoBackend):
+    """ssh of every VM is forwarded to a port of this machine."""
+
+    port = 0
+
+    async def vm(self, vm: VMId) -> VM:
+        return replace(await super().vm(vm), ssh=SshAccess("debian", self.port, "127.0.0.1"))
+
+
+async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """As an ssh server does."""
+    with closing(writer):
+        writer.write(b"SSH-2.0-test\r\n")
+        await writer.drain()
+
+
+def thens(form: CreateScreen) -> list[str]:
+    return [words for _, words in form.query_one("#then", Choice).options]
+
+
+async def test_ssh_is_waited_for_where_cloud_init_and_a_key_are() -> None:
+    server = await asyncio.start_server(greet, "127.0.0.1", 0)
+    backend = Answering()
+    backend.port = server.sockets[0].getsockname()[1]
+    async with server, running(backend) as (app, pilot):
+        form = await opened(app, pilot)
+        assert thens(form) == ["start, open console", "start", "leave it off"]
+        form.query_one("#image", Input).value = "debian-12"
+        await until(pilot, lambda: "start, wait for ssh" in thens(form))
+        keys = form.query_one("#ssh_keys", Input)
+        keys.value = ""
+        await until(pilot, lambda: "start, wait for ssh" not in thens(form))
+        keys.value = "own"
+        await until(pilot, lambda: "start, wait for ssh" in thens(form))
+        form.query_one("#then").focus()
+        await press(pilot, "right")
+        form.query_one("#name", Input).value = "web"  # what was chosen stays
+        await press(pilot, "enter")
+        await until(pilot, lambda: "web is made and answers ssh (image 0.0 s" in said(app))
+        assert [stage.name for stage in app.fleet.tasks.views[-1].stages][-2:] == ["start", "ssh"]
+        assert app.screen is app.dashboard
 
 
 async def test_images_are_listed_while_typing_and_taken_by_arrow_or_click() -> None:
@@ -281,8 +329,9 @@ async def test_a_sandbox_is_gone_once_it_is_off() -> None:
         made = vm(app, "sandbox-1")
         assert made is not None
         assert made.throwaway
-        await until(pilot, lambda: "sandbox-1" in names(app))
-        await point(pilot, app, "sandbox-1")
+        await until(pilot, lambda: isinstance(app.screen, ConsoleScreen))
+        await press(pilot, "ctrl+backslash", "d")
+        await until(pilot, lambda: app.screen is app.dashboard)
         await press(pilot, "d")
         await until(pilot, lambda: vm(app, "sandbox-1") is None)
 

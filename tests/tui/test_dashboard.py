@@ -224,7 +224,7 @@ async def test_enter_opens_a_vm_with_all_its_facts_and_its_log() -> None:
         await until(pilot, lambda: isinstance(app.screen, VMScreen))
         screen = app.screen
         assert isinstance(screen, VMScreen)
-        await press(pilot, "tab", "tab", "tab")
+        await press(pilot, "tab", "tab", "tab", "tab")
         await until(pilot, lambda: "win11 login:" in shown(screen.detail))
         await press(pilot, "tab")
         for text in ("UEFI, Secure Boot", "52:54:00", "debian-12", "UUID", "on the host"):
@@ -235,7 +235,7 @@ async def test_enter_opens_a_vm_with_all_its_facts_and_its_log() -> None:
 
 async def test_the_log_tab_follows_the_cursor() -> None:
     async with running() as (app, pilot):
-        await press(pilot, "tab", "tab", "tab")
+        await press(pilot, "tab", "tab", "tab", "tab")
         detail = app.dashboard.detail
         await until(pilot, lambda: "build login:" in shown(detail))
         await press(pilot, "j")

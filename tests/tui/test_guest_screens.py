@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -106,18 +105,26 @@ def lent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return calls
 
 
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        ("exit 3", "ended with status 3."),
+        ("kill -INT $$", "was interrupted."),
+        ("kill -TERM $$", "was ended by a signal: Terminated."),
+    ],
+)
 async def test_ssh_has_the_terminal_until_it_ends(
-    lent: list[str], monkeypatch: pytest.MonkeyPatch
+    does: str, told: str, lent: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def command(vm: VM, uri: str) -> list[str]:
         lent.append(vm.name)
-        return [sys.executable, "-c", "raise SystemExit(3)"]
+        return ["sh", "-c", does]
 
     monkeypatch.setattr(ssh, "argv", command)
     async with running() as (app, pilot):
         await point(pilot, app, "web-01")
         await press(pilot, "S")
-        await until(pilot, lambda: "ended with status 3" in said(app))
+        await until(pilot, lambda: f"sh {told}" in said(app))
         assert lent == ["web-01", "lent", "back"]
         assert not app.context.suspended
 

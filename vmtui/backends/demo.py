@@ -9,11 +9,13 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
-from vmtui.backends.base import DeletePlan, Doomed, Feature, Kept
+from vmtui.backends.base import Feature
+from vmtui.backends.demo_around import DemoAround
 from vmtui.backends.demo_console import DemoConsoles
 from vmtui.backends.demo_display import DemoDisplays
 from vmtui.backends.demo_load import Load, host_counters, vm_counters
 from vmtui.backends.demo_making import DemoMaking
+from vmtui.backends.demo_trash import DemoTrash, refuse_protected
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import InputError, NoSuchVMError, StateError, read_only
 from vmtui.model import (
@@ -79,7 +81,7 @@ _POWER: dict[Power, tuple[frozenset[State], State]] = {
 }
 
 
-class DemoBackend(DemoMaking, DemoConsoles, DemoDisplays):
+class DemoBackend(DemoAround, DemoTrash, DemoMaking, DemoConsoles, DemoDisplays):
     """`demo:`, or `demo:?vms=N` for N VMs (0 for none) and `&host=NAME` for another host."""
 
     features = (
@@ -95,6 +97,12 @@ class DemoBackend(DemoMaking, DemoConsoles, DemoDisplays):
         | Feature.POINTER
         | Feature.CLONE
         | Feature.SANDBOX
+        | Feature.CONFIGURE
+        | Feature.BALLOON
+        | Feature.TPM
+        | Feature.VARIABLES
+        | Feature.PASSTHROUGH
+        | Feature.TRASH
     )
 
     def __init__(
@@ -204,8 +212,10 @@ class DemoBackend(DemoMaking, DemoConsoles, DemoDisplays):
         ran_s, since_s = self._ran[vm.id]
         ran_s += at_s - since_s if since_s is not None else 0.0
         epoch = str(self._epochs[vm.id])
+        actual, target = self.balloon_target(vm)
+        load = replace(self._loads[vm.id], balloon_bytes=vm.memory_bytes - actual)
         return vm_counters(
-            vm, self._loads[vm.id], ran_s=ran_s, at_s=at_s, epoch=epoch, unix_s=time.time()
+            vm, load, ran_s=ran_s, at_s=at_s, epoch=epoch, unix_s=time.time(), target_bytes=target
         )
 
     async def events(self) -> AsyncIterator[Event]:
@@ -232,6 +242,8 @@ class DemoBackend(DemoMaking, DemoConsoles, DemoDisplays):
         allowed, after = _POWER[op]
         if before.state not in allowed:
             raise StateError(f"can't {op.value} {before.name}", why=f"it is {before.state.value}")
+        if op in (Power.STOP, Power.RESET):
+            refuse_protected(before, "forced off" if op is Power.STOP else "reset")
         if op is Power.SHUTDOWN:
             self._set_state(vm, State.STOPPING)
             reaction = asyncio.create_task(self._shut_down(vm))
@@ -256,7 +268,7 @@ class DemoBackend(DemoMaking, DemoConsoles, DemoDisplays):
         self._recent.pop(vm, None)
         old = self._vms[vm]
         if old.throwaway and not state.active:
-            self._forget(vm)
+            self.left(vm)
             return
         started = old.started_at_s if old.state.active else time.time()
         ran_s, since_s = self._ran[vm]
@@ -264,14 +276,17 @@ class DemoBackend(DemoMaking, DemoConsoles, DemoDisplays):
             ran_s += self._clock() - since_s
         runs = state in (State.RUNNING, State.STOPPING)
         self._ran[vm] = (ran_s, self._clock() if runs else None)
-        self._vms[vm] = replace(
-            old,
-            state=state,
-            started_at_s=started if state.active else None,
-            addresses=old.addresses if state.active else (),
+        self._vms[vm] = self.powered(
+            replace(
+                old,
+                state=state,
+                started_at_s=started if state.active else None,
+                addresses=old.addresses if state.active else (),
+            )
         )
         if not state.active:
             self.stop_guests(vm)
+            self.deflate(vm)
         self._tell(EventKind.CHANGED, vm)
 
     def joined(self, vm: VM) -> None:
@@ -282,34 +297,19 @@ class DemoBackend(DemoMaking, DemoConsoles, DemoDisplays):
         self._vms[vm.id] = vm
         self._tell(EventKind.ADDED, vm.id)
 
-    async def delete_plan(self, vm: VMId) -> DeletePlan:
-        """Its disks; the image stays."""
-        doomed = await self.vm(vm)
-        return DeletePlan(
-            vm,
-            doomed.name,
-            tuple(
-                Doomed("disk", disk.source, disk.capacity_bytes)
-                for disk in doomed.disks
-                if disk.source and not disk.read_only
-            ),
-            (Kept(doomed.image, "the image it was made from"),) if doomed.image else (),
-            force_off=doomed.state.active,
-        )
-
-    async def delete(self, vm: VMId, plan: DeletePlan) -> None:
-        """Take it out of the cast."""
-        doomed = await self.vm(vm)
-        if self._read_only:
-            raise read_only(f"deleting {doomed.name}")
-        if doomed.state.active and not plan.force_off:
-            raise StateError(f"can't delete {doomed.name}", why=f"it is {doomed.state.value}")
-        self._forget(vm)
-
-    def _forget(self, vm: VMId) -> None:
+    def left(self, vm: VMId) -> None:
+        """A VM is gone."""
         self.stop_guests(vm)
         del self._vms[vm]
         self._tell(EventKind.REMOVED, vm)
+
+    def unix_s(self) -> float:
+        """The time of day."""
+        return time.time()
+
+    def host_room(self) -> tuple[int, int]:
+        """The host's CPUs, and the bytes of its memory."""
+        return HOST_CPUS, HOST_MEMORY_BYTES
 
     # -- Logs --------------------------------------------------------------------------------
 

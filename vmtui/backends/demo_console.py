@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
+from functools import partial
 
 from vmtui.backends.base import Ending, console_named
+from vmtui.backends.printed import printed
 from vmtui.errors import BusyError, StateError, read_only
 from vmtui.model import VM, VMId
 
@@ -287,14 +289,9 @@ class DemoConsoles:
         await self._has_to_run(vm)
         return DemoConsole(await self.guest(vm, name), history_bytes)
 
-    async def console_output(self, vm: VMId, name: str = "") -> AsyncGenerator[bytes, None]:
+    def console_output(self, vm: VMId, name: str = "") -> AsyncGenerator[bytes, None]:
         """What it printed and prints, until it stops."""
-        console = await self.watch_console(vm, name, history_bytes=HISTORY_BYTES)
-        try:
-            while data := await console.read():
-                yield data
-        finally:
-            await console.close()
+        return printed(partial(self.watch_console, vm, name, history_bytes=HISTORY_BYTES))
 
     async def _has_to_run(self, vm: VMId) -> None:
         found = await self.vm(vm)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from vmtui.counters import (
@@ -53,7 +53,14 @@ def _so_far(mean: float, ran_s: float, phase: float, pace: float) -> float:
 
 
 def vm_counters(
-    vm: VM, load: Load, *, ran_s: float, at_s: float, epoch: str, unix_s: float
+    vm: VM,
+    load: Load,
+    *,
+    ran_s: float,
+    at_s: float,
+    epoch: str,
+    unix_s: float,
+    target_bytes: int | None = None,
 ) -> Counters:
     """The counters of a VM that has run for `ran_s`."""
     busy_ns = int(_so_far(load.cores, ran_s, load.phase, 0.2) * 1e9)
@@ -85,7 +92,7 @@ def vm_counters(
                 "irq": busy_ns // 600_000,
             },
         ),
-        memory=_memory(vm, load, ran_s, at_s, unix_s),
+        memory=replace(_memory(vm, load, ran_s, at_s, unix_s), target_bytes=target_bytes),
         disks=(
             (
                 DiskCounters(
@@ -136,13 +143,13 @@ def _weights(vcpus: int, cores: float) -> tuple[float, ...]:
 def _memory(vm: VM, load: Load, ran_s: float, at_s: float, unix_s: float) -> MemoryCounters:
     actual = vm.memory_bytes - load.balloon_bytes
     total = actual - 48 * MIB
-    used = int(total * load.used * (1 + 0.1 * math.sin(0.05 * ran_s + load.phase)))
+    wanted = vm.memory_bytes * load.used * (1 + 0.1 * math.sin(0.05 * ran_s + load.phase))
+    used = int(min(wanted, total * 0.97))
     # The guest renews its figures every few seconds of the time that it runs.
     behind_s = ran_s % GUEST_PERIOD_S
     return MemoryCounters(
         at_s,
         maximum_bytes=vm.memory_bytes,
-        target_bytes=actual if load.balloon_bytes else None,
         actual_bytes=actual,
         guest=GuestMemory(
             updated_at_s=float(int(unix_s - behind_s)),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from vmtui import ksm
 from vmtui.counters import (
     CpuTimes,
     HostCounters,
@@ -19,9 +20,8 @@ from vmtui.counters import (
     Measure,
     Pressure,
 )
+from vmtui.errors import UnsupportedError
 
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
-_KSM = Path("/sys/kernel/mm/ksm")
 _PRESSURE = re.compile(r"^(some|full) avg10=([\d.]+)", re.MULTILINE)
 
 
@@ -31,8 +31,8 @@ def read() -> HostCounters:
     memory = psutil.virtual_memory()
     swap = psutil.swap_memory()
     total_bytes, free_bytes = _huge_pages()
-    ksm = _ksm()
-    if ksm is None:
+    merged = _ksm()
+    if merged is None:
         missing[Measure.KSM] = "this kernel has no KSM"
     pressure = {name: _pressure(name) for name in ("cpu", "memory", "io")}
     if pressure["cpu"] is None:
@@ -55,7 +55,7 @@ def read() -> HostCounters:
         swap_used_bytes=swap.used,
         swap_in_bytes=swap.sin,
         swap_out_bytes=swap.sout,
-        ksm=ksm,
+        ksm=merged,
         disks=_disks(),
         nics=_nics(),
         missing=missing,
@@ -97,23 +97,11 @@ def _huge_pages() -> tuple[int | None, int | None]:
 
 
 def _ksm() -> Ksm | None:
-    running = _number(_KSM / "run")
-    sharing = _number(_KSM / "pages_sharing")
-    if running is None or sharing is None:
-        return None
-    return Ksm(
-        running=running == 1,
-        saved_bytes=sharing * _PAGE_BYTES,
-        profit_bytes=_number(_KSM / "general_profit"),  # since kernel 6.1
-        cpu_s=_ksmd_cpu_s(),
-    )
-
-
-def _number(path: Path) -> int | None:
     try:
-        return int(path.read_text("ascii"))
-    except (OSError, ValueError):
+        state = ksm.read()
+    except UnsupportedError:
         return None
+    return Ksm(state.running, state.saved_bytes, state.profit_bytes, _ksmd_cpu_s())
 
 
 def _ksmd_cpu_s() -> float | None:

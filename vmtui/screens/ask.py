@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events, on
 from textual.app import ComposeResult
@@ -86,14 +87,20 @@ class Choices(Lines):
         lines: list[Line] = []
         for index, (name, note) in enumerate(self._rows):
             here = index == self.chosen
+            cells = self._name_cells(width)
             line = [
                 Segment("▸ " if here else "  ", ink.accent),
                 Segment(f"{index + 1:>2}  ", ink.accent),
-                Segment(fit(plain(name), max(8, width // 2)), ink.strong if here else ink.text),
-                Segment(f" {plain(note)}", ink.quiet),
+                Segment(fit(plain(name), cells), ink.strong if here else ink.text),
+                Segment(" " + fit(plain(note), width - cells - 7), ink.quiet),
             ]
             lines.append(line)
         return lines
+
+    def _name_cells(self, width: int) -> int:
+        """As the longest name needs, and no more than half of it all."""
+        longest = max((cell_len(plain(name)) for name, _ in self._rows), default=0)
+        return max(8, min(width // 2, longest + 1))
 
     def on_click(self, event: events.Click) -> None:
         """Choose it."""
@@ -106,7 +113,7 @@ class ChooseScreen(ModalScreen[int | None]):
 
     DEFAULT_CSS = """
     ChooseScreen { align: center middle; }
-    ChooseScreen > Vertical { width: 60; max-width: 94%; height: auto; max-height: 90%;
+    ChooseScreen > Vertical { width: 72; max-width: 94%; height: auto; max-height: 90%;
         border: round $primary; background: $background; padding: 0 2; }
     ChooseScreen #title { text-style: bold; color: $primary; margin-bottom: 1; }
     ChooseScreen #keys { color: $foreground 60%; margin-top: 1; }

@@ -99,8 +99,16 @@ async def run_in_terminal(screen: FleetScreen, argv: Sequence[str]) -> None:
     """Run a program on this terminal to its end. Raises OperationError where it can't be."""
     status = await lent(screen, lambda: _run(argv))
     if status not in (0, COULD_NOT):
-        text = f"{argv[0]} ended with status {status}."
-        screen.app.notify(text, markup=False, timeout=4)
+        screen.app.notify(_end_of(argv[0], status), markup=False, timeout=4)
+
+
+def _end_of(program: str, status: int) -> str:
+    """How a program ended, in words; a negative status is the signal that ended it."""
+    if status == -signal.SIGINT:
+        return f"{program} was interrupted."
+    if status < 0:
+        return f"{program} was ended by a signal: {signal.strsignal(-status) or -status}."
+    return f"{program} ended with status {status}."
 
 
 async def _run(argv: Sequence[str]) -> int:

@@ -7,20 +7,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
+from textual import on
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from vmtui.actions import BY_ID, Action, Scope
 from vmtui.backends.base import Feature
+from vmtui.balance.balancer import Balancer
 from vmtui.config import Config
 from vmtui.consoles import ConsoleKey, OpenConsoles
 from vmtui.fleet import Fleet
 from vmtui.screens.keys import bindings, shown_key
 from vmtui.shelf import Shelf
 from vmtui.views import ConnectionStatus, FleetView, VMView
+from vmtui.widgets.action_bar import ActionBar
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.explanation import Explains, Topic
 from vmtui.widgets.lines import Lines
+from vmtui.widgets.top_bar import TopBar
 
 REFUSAL_TIMEOUT_S = 4.0
 
@@ -78,6 +82,7 @@ class Context:
     clock: Clock = field(default_factory=Clock)
     keys: Mapping[str, str] = field(default_factory=dict)
     examine: Examine = examine
+    balancer: Balancer | None = None
     suspended: bool = False
     glanced: set[ConsoleKey] = field(default_factory=set)
     """Consoles that are open only because a pane shows them."""
@@ -111,7 +116,7 @@ class FleetScreen(Screen[None]):
     ]
 
     VIEW_ACTIONS: ClassVar[frozenset[str]] = frozenset(
-        {"new", "sandbox", "images", "retry", "tasks", "doctor", "connections", "explain"}
+        {"new", "sandbox", "images", "trash", "retry", "tasks", "doctor", "connections", "explain"}
         | {"theme", "help", "quit"}
     )
     """The actions of the interface that this screen has; the rest are refused."""
@@ -219,6 +224,14 @@ class FleetScreen(Screen[None]):
             doing.in_view(self, action)
         else:
             doing.to_vms(self, action, self.targets(), self.hidden_targets())
+
+    @on(ActionBar.Chosen)
+    def _action_chosen(self, event: ActionBar.Chosen) -> None:
+        self.action_do(event.action_id)
+
+    @on(TopBar.Chosen)
+    def _connections_chosen(self) -> None:
+        self.action_do("connections")
 
     def do_to(self, action: Action, row: VMView) -> None:
         """Do an action to one VM, whatever is marked, or say why not."""

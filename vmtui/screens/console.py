@@ -183,12 +183,13 @@ class ConsoleScreen(ConsoleVerbs):
     def _banner(self, console: OpenConsole) -> str:
         prefix = display(self.prefix)
         notice = plain(console.notice)
+        said = f"{notice}." if notice and not notice.endswith(".") else notice
         texts = {
             Attachment.ATTACHED: plain(console.hint),
-            Attachment.WATCHING: f"{notice} You see what is printed. {prefix} t takes it over.",
-            Attachment.HELD: f"{notice} {prefix} t takes it over.",
-            Attachment.OFF: f"{notice} It is attached again when the VM starts.",
-            Attachment.LOST: f"{notice} It is attached again when the connection is back.",
+            Attachment.WATCHING: f"{said} You see what is printed. {prefix} t takes it over.",
+            Attachment.HELD: f"{said} {prefix} t takes it over.",
+            Attachment.OFF: f"{said} It is attached again when the VM starts.",
+            Attachment.LOST: f"{said} It is attached again when the connection is back.",
             Attachment.FAILED: notice,
         }
         return texts.get(console.attachment, "").strip()

@@ -3,53 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import ClassVar
 
-from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
-from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Button, Input, Static
+from textual.widgets import Button, Input
 
 from vmtui import making
-from vmtui.backends.base import Feature
 from vmtui.errors import VmtuiError
 from vmtui.recipe import Recipe
+from vmtui.screens.asked_image import AskedImage
 from vmtui.screens.base import Context
 from vmtui.screens.draft import Draft, filled_in
-from vmtui.screens.form_fields import Group
-from vmtui.screens.form_groups import Fold, Form, fill
-from vmtui.screens.form_notes import judged, summary
+from vmtui.screens.finishing import finished
+from vmtui.screens.form_box import FormBox
+from vmtui.screens.form_groups import Form, fill
+from vmtui.screens.form_notes import judged
 from vmtui.screens.lookups import Lookups
 from vmtui.screens.preview import PreviewScreen
+from vmtui.screens.wanted import Then, Wanted, creating_connections, thens
 from vmtui.shelf import Offer
-from vmtui.spec import MICRO, Boot, Limits, Problem, VMSpec
+from vmtui.spec import MICRO, Limits, Problem, VMSpec
 from vmtui.units import plain
-from vmtui.views import ConnectionStatus, ConnectionView
 from vmtui.widgets.forms import Choice
 from vmtui.widgets.image_list import ImageList
 
 DEBOUNCE_S = 0.2
-
-CONSOLE, START, NOTHING = "console", "start", "nothing"
-EDGES = 7
-"""Lines of the box that are not fields."""
-
-OF_FILES = ("ssh_keys", "user_data", "network_config")
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What the form gives: where, what, and what comes then."""
-
-    uri: str
-    spec: VMSpec
-    then: str
 
 
 class CreateScreen(ModalScreen[Wanted | None]):
@@ -78,13 +60,9 @@ class CreateScreen(ModalScreen[Wanted | None]):
         self._places = creating_connections(context)
         uris = [place.uri for place in self._places]
         self._uri = preferred_uri if preferred_uri in uris else uris[0]
-        self._boot: Boot | None = MICRO
-        self._image_error: VmtuiError | None = None
-        self._resolved = asyncio.Event()
-        self._resolved.set()
         self._looked_up = asyncio.Event()
         self._judging = False
-        self._image = "micro"
+        self._image = AskedImage()
         self._first = (preset, image)
         self._late: Problem | None = None  # one that only making it could tell
         self._found = Lookups()
@@ -92,6 +70,7 @@ class CreateScreen(ModalScreen[Wanted | None]):
         self._preset = Choice(self._found.preset_options, id="preset")
         self._connection = Choice([(p.uri, p.label) for p in self._places], id="connection")
         self._connection.choose(self._uri)
+        self._ssh_answers = False
         self._then = Choice(self._thens(), id="then")
         self._form = Form(
             filled_in("micro", MICRO, self._limits(), Recipe()) | {"image": "micro"},
@@ -104,43 +83,32 @@ class CreateScreen(ModalScreen[Wanted | None]):
         )
         self._image_input = self._form.widgets["image"]
         self._list = ImageList(id="images")
-        self.notes: Mapping[str, tuple[str, str]] = {}  # by field: a problem or a hint, and its ink
-        self._full = Static("", id="full")
+        self._box = FormBox(self._form, self._list)
 
     # -- what it looks like --------------------------------------------------------------------
 
     def compose(self) -> ComposeResult:
-        """Title, groups of fields with their notes, buttons."""
-        with Vertical(id="box"):
-            yield Static(Content("New VM"), id="title")
-            with VerticalScroll(id="fields", can_focus=False):
-                for group, fields in self._form.groups.items():
-                    if group in self._form.folds:
-                        yield self._form.folds[group]
-                    yield fields
-                    if group is Group.IMAGE:
-                        yield self._list
-            yield self._full
-            with Horizontal(id="buttons"):
-                keys = "Enter creates · Space unfolds · F2 what will run · Esc"
-                yield Static(Content(keys), id="keys")
-                yield Button("create", id="create", variant="primary")
+        """Everything is in the box."""
+        yield self._box
+
+    @property
+    def notes(self) -> Mapping[str, tuple[str, str]]:
+        """By field: a problem or a hint, and its ink."""
+        return self._box.notes
 
     def _thens(self) -> list[tuple[str, str]]:
         place = next(place for place in self._places if place.uri == self._uri)
-        console = [(CONSOLE, "start, open console")] if Feature.CONSOLE in place.features else []
-        return [*console, (START, "start"), (NOTHING, "leave it off")]
+        return thens(place, ssh_answers=self._ssh_answers)
 
     def on_mount(self) -> None:
         """Show notes and problems from the start; what has to be looked up comes in a moment."""
-        self._list.display = False
         self._judge_soon()
         self.run_worker(self._look_up(), group="look")
         self.run_worker(self._ask_limits(), group="limits", exclusive=True)
 
     def on_resize(self) -> None:
-        """What does not fit is scrolled to; the buttons stay."""
-        self.query_one("#fields").styles.max_height = max(4, self.app.size.height - EDGES)
+        """Fields scroll where they don't fit."""
+        self._box.fit(self.app.size.height)
 
     async def _look_up(self) -> None:
         await self._found.look(self._shared.shelf)
@@ -177,25 +145,22 @@ class CreateScreen(ModalScreen[Wanted | None]):
     def _limits(self) -> Limits:
         return self._shared.fleet.limits(self._uri, self._own_limits)
 
-    def _draft(self, files: Recipe | None = None) -> Draft:
+    def _draft(self) -> Draft:
         return Draft(
             self._form.texts(),
-            boot=self._boot,
-            image_error=self._image_error,
+            boot=self._image.boot,
+            image_error=self._image.error,
             own_keys=self._found.own_keys,
             throwaway=bool(self._found.presets[self._preset.value].throwaway),
-            files=files or Recipe(),
         )
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         self._late = None
-        if event.input.id == "image" and event.value != self._image:
-            self._image = event.value
-            self._boot, self._image_error = None, None
-            self._resolved.clear()
+        if event.input.id == "image" and event.value != self._image.text:
+            self._image.ask(event.value)
             self._list_images()
-            self.run_worker(self._resolve(event.value), group="image", exclusive=True)
+            self.run_worker(self._look_up_image(), group="image", exclusive=True)
         self._judge_soon()
 
     @on(Choice.Changed)
@@ -214,22 +179,18 @@ class CreateScreen(ModalScreen[Wanted | None]):
         self._form.fill({"image": self._found.presets[self._preset.value].image or "micro"})
         self._fill()
 
-    async def _resolve(self, image: str) -> None:
-        await asyncio.sleep(0 if self._found.offer(image) else DEBOUNCE_S)
-        try:
-            self._boot, self._image_error = await self._shared.shelf.resolve(image.strip()), None
-        except VmtuiError as error:
-            self._boot, self._image_error = MICRO, error
+    async def _look_up_image(self) -> None:
+        after_s = 0 if self._found.offer(self._image.text) else DEBOUNCE_S
+        await self._image.look_up(self._shared.shelf, after_s=after_s)
         self._fill()
-        self._resolved.set()
         self._judge_soon()
 
     def _fill(self) -> None:
         """Fit what was filled in to the image and the preset; what the user typed stays."""
-        if self._boot is None or self._image_error is not None:
+        if (boot := self._image.usable) is None:
             return
         preset = self._found.presets[self._preset.value]
-        fresh = filled_in(self._image, self._boot, self._limits(), preset)
+        fresh = filled_in(self._image.text, boot, self._limits(), preset)
         del fresh["image"]
         self._form.fill(fresh)
 
@@ -237,7 +198,7 @@ class CreateScreen(ModalScreen[Wanted | None]):
 
     def _list_images(self) -> None:
         """What fits the words; all, while nothing was typed."""
-        typed = self._image if self._form.touched("image") else ""
+        typed = self._image.text if self._form.touched("image") else ""
         wanted = self.focused is self._image_input and self._found.offer(typed) is None
         found = (
             [offer for offer in self._found.offers if offer.matches(typed.split())]
@@ -275,27 +236,13 @@ class CreateScreen(ModalScreen[Wanted | None]):
     def _judge(self) -> None:
         self._judging = False
         draft, offer = self._draft(), self._list.chosen
+        if self._image.usable:  # while that is open, what was chosen stays
+            self._ssh_answers = draft.ssh_answers()
+            self._then.set_options(self._thens())
         judgement = judged(
             draft, self._limits(), late=self._late, offered=offer.name if offer else ""
         )
-        self.notes = judgement.notes
-        for group, fields in self._form.groups.items():
-            fields.show(self.notes)
-            if group in self._form.folds:
-                self._form.folds[group].tell(*summary(fields.widgets, draft, judgement))
-        self._tell_in_full(judgement.problems)
-
-    def _tell_in_full(self, problems: Sequence[Problem]) -> None:
-        """Beside its field a problem may be cut; there is always room for one in full."""
-        focused = self.focused.id if self.focused else None
-        found = [p for p in problems if p.field == focused] or list(problems)
-        text = plain(str(found[0])) if found else ""
-        room = self._form.groups[Group.BASICS].room
-        self._full.update(Content(text if cell_len(text) > room else ""))
-
-    @on(Fold.Turned)
-    def _turned(self, event: Fold.Turned) -> None:
-        self._form.groups[event.fold.group].display = event.fold.open
+        self._box.show(judgement, draft)
 
     # -- leaving ---------------------------------------------------------------------------------
 
@@ -325,7 +272,10 @@ class CreateScreen(ModalScreen[Wanted | None]):
     async def _submit(self) -> None:
         spec = await self._read()
         if spec is not None:
-            self.dismiss(Wanted(self._uri, spec, self._then.value))
+            self._give(spec)
+
+    def _give(self, spec: VMSpec) -> None:
+        self.dismiss(Wanted(self._uri, spec, Then[self._then.value]))
 
     async def _preview(self) -> None:
         spec = await self._read()
@@ -338,40 +288,20 @@ class CreateScreen(ModalScreen[Wanted | None]):
             return
         screen = PreviewScreen(plain(spec.name), plain(text, keep_lines=True))
         if await self.app.push_screen_wait(screen):
-            self.dismiss(Wanted(self._uri, spec, self._then.value))
+            self._give(spec)
 
     async def _read(self) -> VMSpec | None:
-        """The VM, with the files that fields name; None once the first problem has the focus."""
+        """The VM; None once the first problem has the focus."""
         await self._looked_up.wait()
-        await self._resolved.wait()
-        recipe = self._draft().recipe([])
-        named = Recipe(**{name: getattr(recipe, name) for name in OF_FILES})
-        try:
-            files = await making.completed(named)
-        except VmtuiError as error:
-            field = next(name for name in OF_FILES if getattr(recipe, name))
-            self._refuse(Problem(field, f"{error.what}: {error.why}.", error.hint))
+        await self._image.known()
+        read = await finished(self._draft(), self._limits())
+        if isinstance(read, Problem):
+            self._refuse(read)
             return None
-        spec, problems = self._draft(files).read(self._limits())
-        problems += await making.missing_files(spec) if spec else []
-        if problems:
-            self._refuse(problems[0])
-            return None
-        return spec
+        return read
 
     def _refuse(self, problem: Problem) -> None:
         """Go to where it is, and say it until something is changed."""
         self._late = problem
         self._form.go_to(problem.field)
         self._judge_soon()
-
-
-def creating_connections(context: Context) -> list[ConnectionView]:
-    """The connections on which a VM can be made now."""
-    return [
-        connection
-        for connection in context.fleet.view().connections
-        if connection.status is ConnectionStatus.UP
-        and not connection.read_only
-        and Feature.CREATE in connection.features
-    ]

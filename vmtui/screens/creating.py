@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from vmtui.actions import BY_ID
-from vmtui.backends.base import ProgressSink
 from vmtui.making import make, starting
+from vmtui.progress import Progress, ProgressSink
+from vmtui.reachable import ssh_within
 from vmtui.screens.base import FleetScreen
-from vmtui.screens.create import CONSOLE, NOTHING, CreateScreen, Wanted, creating_connections
+from vmtui.screens.create import CreateScreen
 from vmtui.screens.dashboard import Dashboard
 from vmtui.screens.doing import Outcome, tell
 from vmtui.screens.images import ImagesScreen
 from vmtui.screens.opening import open_console
+from vmtui.screens.wanted import Then, Wanted, creating_connections
 from vmtui.stages import told
 from vmtui.views import TaskStatus, VMRef
+
+SSH_LIMIT_S = 300.0
+"""A first start can take minutes: packages are installed, and a slow host emulates."""
 
 
 async def show_images(screen: FleetScreen, dashboard: Dashboard) -> None:
@@ -48,10 +53,12 @@ async def create(
         why = str(view.error) if view.error else f"{view.label}: cancelled"
         tell(screen, "create", [Outcome(why, ok=False)])
         return
-    row = fleet.view().row(made[0])
+    latest = fleet.view()
+    row = latest.row(made[0])
+    dashboard.show(latest)  # one that was made at once may not be in the table yet
     # Only for who waits for it: it must not take the terminal from other work.
     waits = app.screen is dashboard and dashboard.table.rows.pointed == made[0]
-    if wanted.then == CONSOLE and row is not None and waits:
+    if wanted.then is Then.CONSOLE and row is not None and waits:
         await open_console(dashboard, row)
     else:
         took = f" ({told(view.stages)})" if view.stages else ""
@@ -59,11 +66,15 @@ async def create(
 
 
 async def _started(dashboard: Dashboard, wanted: Wanted, ref: VMRef, progress: ProgressSink) -> str:
-    if wanted.then == NOTHING:
+    if wanted.then is Then.NOTHING:
         return f"{wanted.spec.name} is made"
     prepare = BY_ID["start"].prepare
     assert prepare is not None
     prepared = await prepare(dashboard.context.fleet, ref)
     async with starting(dashboard.context.fleet, ref, progress):
         await prepared.work(progress)
+    if wanted.then is Then.SSH:
+        progress(Progress("waiting for ssh", stage="ssh"))
+        await ssh_within(dashboard.context.fleet, ref, SSH_LIMIT_S)
+        return f"{wanted.spec.name} is made and answers ssh"
     return f"{wanted.spec.name} is made and running"

@@ -227,14 +227,6 @@ class Dashboard(Glances, LogReader, FleetScreen):
         self.read_log()
         self.glance()
 
-    @on(ActionBar.Chosen)
-    def _action_chosen(self, event: ActionBar.Chosen) -> None:
-        self.action_do(event.action_id)
-
-    @on(TopBar.Chosen)
-    def _connections_chosen(self) -> None:
-        self.action_do("connections")
-
     @on(StatusWords.Chosen)
     def _columns_chosen(self, event: StatusWords.Chosen) -> None:
         self.action_do(f"columns_{event.column_set}")

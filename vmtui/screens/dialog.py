@@ -12,6 +12,8 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from vmtui.screens.keys import moves
+
 
 class Dialog(ModalScreen[None]):
     """For what is read rather than answered."""
@@ -27,12 +29,9 @@ class Dialog(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "close", "close"),
-        Binding("j,down", "scroll(1)", show=False),
-        Binding("k,up", "scroll(-1)", show=False),
+        *moves("scroll"),
         Binding("ctrl+d,pagedown,space", "scroll(10)", show=False),
         Binding("ctrl+u,pageup", "scroll(-10)", show=False),
-        Binding("g,home", "scroll(-100000)", show=False),
-        Binding("G,end", "scroll(100000)", show=False),
     ]
 
     heading = ""

@@ -40,10 +40,15 @@ def in_view(screen: FleetScreen, action: Action) -> None:
 
 def to_vms(screen: FleetScreen, action: Action, rows: Sequence[VMView], hidden: int) -> None:
     """Do an action to VMs, in a worker of the app: it outlives the screen."""
-    if action.prepare is None:
-        from vmtui.screens.opening import OPENERS  # noqa: PLC0415
+    from vmtui.screens.configuring import CONFIGURERS  # noqa: PLC0415 (they are made of this)
+    from vmtui.screens.opening import OPENERS  # noqa: PLC0415
 
+    if action.id in CONFIGURERS:
         screen.hold()  # from this key on, not from when the worker runs
+        screen.app.run_worker(CONFIGURERS[action.id](screen, rows), group="configuring")
+        return
+    if action.prepare is None:
+        screen.hold()
         screen.app.run_worker(OPENERS[action.id](screen, rows), group="console", exclusive=True)
         return
     if action.dangerous:
@@ -72,15 +77,22 @@ async def _act(screen: FleetScreen, action: Action, rows: Sequence[VMView], hidd
         question = _question(action, works, hidden)
         if not await screen.app.push_screen_wait(ConfirmScreen(question)):
             return
+    outcomes += await run_all(screen, action, [(row, prepared.work) for row, prepared in works])
+    tell(screen, action.label, outcomes)
+
+
+async def run_all(
+    screen: FleetScreen, action: Action, works: Sequence[tuple[VMView, Work]]
+) -> list[Outcome]:
+    """Run what is agreed to as tasks, a few at a time, to their ends."""
     limit = asyncio.Semaphore(AT_ONCE)
     tasks = [
         screen.context.fleet.tasks.start(
-            f"{action.label} {plain(row.vm.name)}", row.ref, _limited(prepared.work, limit)
+            f"{action.label} {plain(row.vm.name)}", row.ref, _limited(work, limit)
         )
-        for row, prepared in works
+        for row, work in works
     ]
-    outcomes += [_outcome(view) for view in await asyncio.gather(*tasks)]
-    tell(screen, action.label, outcomes)
+    return [_outcome(view) for view in await asyncio.gather(*tasks)]
 
 
 async def _works(

@@ -67,6 +67,15 @@ class Draft:
             found.append(Problem("image", "Nobody can log in: there is no SSH key in ~/.ssh."))
         return found
 
+    def ssh_answers(self) -> bool:
+        """Whether cloud-init will let somebody in by ssh, for all that is known without files."""
+        recipe = self.recipe([])
+        spec, _ = specified(self._without_files(recipe), self.boot or MICRO, self.own_keys)
+        if spec.cloud_init is None or spec.nics == ():
+            return False
+        keys = spec.cloud_init.ssh_keys or set(recipe.ssh_keys or ()) - {OWN_KEYS}
+        return bool(keys or recipe.user_data)
+
     def recipe(self, found: list[Problem]) -> Recipe:
         """The same as a recipe; what can't be read is put into `found`."""
         said: dict[str, object] = {}

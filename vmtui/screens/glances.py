@@ -1,4 +1,4 @@
-"""Keeping the console or the screen of a VM open for as long as its tab is looked at."""
+"""Keeping the console, screen or hardware of a VM in its pane as long as that is looked at."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 
 from textual.worker import WorkType
 
+from vmtui import configuring
 from vmtui.actions import BY_ID
 from vmtui.backends.base import Displays, Feature
 from vmtui.consoles import ConsoleKey
-from vmtui.views import VMView
-from vmtui.widgets.detail import CONSOLE, SCREEN, Detail
+from vmtui.errors import VmtuiError
+from vmtui.model import VM
+from vmtui.units import plain
+from vmtui.views import VMRef, VMView
+from vmtui.widgets.detail import CONSOLE, HARDWARE, SCREEN, Detail
 
 if TYPE_CHECKING:
     from vmtui.screens.base import FleetScreen
@@ -24,11 +28,20 @@ else:
 SETTLE_S = 0.2
 """Moving quickly over many VMs must not open the console of each."""
 
+HARDWARE_S = 2.0
+"""Between two looks at a VM's hardware: others may change it too."""
+
+Glance = tuple[VMRef | None, str, VM | None]
+"""Which VM, which tab, and as what the VM was known."""
+
+NOWHERE: Glance = (None, "", None)
+
 
 class Glances(_Base):
-    """For a FleetScreen with a `detail`: shows console or screen of `glanced_at()` in it."""
+    """For a FleetScreen with a `detail`: shows what its tab needs of `glanced_at()` in it."""
 
     detail: Detail
+    _glancing: Glance | None = NOWHERE
 
     def glanced_at(self) -> VMView | None:
         """The VM in the pane; None: it is not seen."""
@@ -38,8 +51,13 @@ class Glances(_Base):
         """Another VM or another tab is seen, or none."""
         row = self.glanced_at()
         tab = self.detail.shown_tab if row is not None else ""
-        wanted = (row.ref if row else None, tab if tab in (CONSOLE, SCREEN) else "")
-        if wanted == getattr(self, "_glancing", (None, "")):
+        # Hardware is read anew once the VM is another than it was.
+        wanted: Glance = (
+            row.ref if row else None,
+            tab if tab in (CONSOLE, SCREEN, HARDWARE) else "",
+            row.vm if row and tab == HARDWARE else None,
+        )
+        if wanted == self._glancing:
             return
         self._glancing = wanted
         glance: WorkType[None] = partial(self._glance, row, wanted[1])
@@ -49,6 +67,9 @@ class Glances(_Base):
         await self._look_away(keep=ConsoleKey(row.ref) if row and tab == CONSOLE else None)
         await self.detail.screen_view.show(None, None, pointer=False)
         if row is None or not tab:
+            return
+        if tab == HARDWARE:
+            await self._follow_hardware(row)
             return
         self.detail.show_console(None, "")
         await asyncio.sleep(SETTLE_S)
@@ -66,6 +87,23 @@ class Glances(_Base):
             assert Feature.DISPLAY in backend.features
             assert isinstance(backend, Displays)
             await self.detail.screen_view.show(backend, row.ref.id, pointer=False)
+
+    async def _follow_hardware(self, row: VMView) -> None:
+        if self.detail.hardware.hardware is None:
+            await asyncio.sleep(SETTLE_S)
+        while True:
+            if not self.context.suspended:
+                try:
+                    found = await configuring.hardware(self.context.fleet, row.ref)
+                    self.detail.show_hardware(found)
+                except VmtuiError as error:
+                    self.detail.show_hardware(None, plain(str(error)))
+            await asyncio.sleep(HARDWARE_S)
+
+    def look_again(self) -> None:
+        """What the pane shows was changed from here."""
+        self._glancing = None
+        self.glance()
 
     async def _look_away(self, keep: ConsoleKey | None) -> None:
         """Let go of consoles that were only looked at."""

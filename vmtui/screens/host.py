@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
@@ -73,14 +72,6 @@ class HostScreen(Graphing, FleetScreen):
     def graphs(self) -> GraphPanel:
         """The host's."""
         return self.host
-
-    @on(ActionBar.Chosen)
-    def _action_chosen(self, event: ActionBar.Chosen) -> None:
-        self.action_do(event.action_id)
-
-    @on(TopBar.Chosen)
-    def _connections_chosen(self) -> None:
-        self.action_do("connections")
 
     def action_back(self) -> None:
         """To the list."""

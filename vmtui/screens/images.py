@@ -16,6 +16,7 @@ from vmtui.fleet import Fleet
 from vmtui.progress import ProgressSink
 from vmtui.screens.base import Context
 from vmtui.screens.confirm import ConfirmScreen, Question
+from vmtui.screens.keys import moves
 from vmtui.shelf import Offer
 from vmtui.tasks import Work
 from vmtui.units import plain, size
@@ -35,10 +36,7 @@ class ImagesScreen(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,I", "close", "close"),
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("g,home", "move(-1000)", show=False),
-        Binding("G,end", "move(1000)", show=False),
+        *moves("move"),
         Binding("n,enter", "new", "new VM"),
         Binding("p", "pull", "pull"),
         Binding("v", "verify", "verify"),

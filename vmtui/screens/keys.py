@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.keys import format_key
 
 from vmtui.actions import ACTIONS, BY_ID, Action
@@ -19,7 +19,8 @@ NAVIGATION = (
     ("Esc", "back; clear the filter; unmark all"),
     ("Tab  [ ]  h l", "the next or previous tab of the pane"),
     ("+ - ← → 0", "graphs in full: closer, more of the past, back, on, to now"),
-    ("ctrl+p", "all commands by name"),
+    ("Enter + - 1…9", "hardware: change, attach, detach; to a part"),
+    ("ctrl+p", "all commands and settings by name"),
     ("mouse", "click selects, double click opens, a header sorts"),
 )
 """Keys that can't be remapped, for the help."""
@@ -37,6 +38,16 @@ def bindings() -> list[Binding]:
     return [
         Binding(action.key, f"do('{action.id}')", action.label, show=False, id=action.id)
         for action in ACTIONS
+    ]
+
+
+def moves(action: str) -> list[BindingType]:
+    """One down and up, to the last and the first, by `action_ACTION(step)`."""
+    return [
+        Binding("j,down", f"{action}(1)", show=False),
+        Binding("k,up", f"{action}(-1)", show=False),
+        Binding("G,end", f"{action}(100000)", show=False),
+        Binding("g,home", f"{action}(-100000)", show=False),
     ]
 
 

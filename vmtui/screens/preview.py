@@ -12,6 +12,8 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
+from vmtui.screens.keys import moves
+
 
 def broken(text: str) -> str:
     """A command line with an option in each line, as a shell takes it; XML as it is."""
@@ -41,8 +43,7 @@ class PreviewScreen(ModalScreen[bool]):
         Binding("enter", "answer(True)", "create"),
         Binding("escape,q", "answer(False)", "back"),
         Binding("y", "copy", "copy"),
-        Binding("j,down", "scroll(1)", show=False),
-        Binding("k,up", "scroll(-1)", show=False),
+        *moves("scroll"),
         Binding("pagedown,space", "scroll(10)", show=False),
         Binding("pageup", "scroll(-10)", show=False),
     ]

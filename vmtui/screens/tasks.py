@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from vmtui.screens.base import Context
+from vmtui.screens.keys import moves
 from vmtui.stages import told
 from vmtui.units import duration, plain
 from vmtui.views import FleetView, TaskStatus, TaskView
@@ -131,10 +132,7 @@ class TasksScreen(ModalScreen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,T", "close", "close"),
-        Binding("j,down", "move(1)", show=False),
-        Binding("k,up", "move(-1)", show=False),
-        Binding("g,home", "move(-1000)", show=False),
-        Binding("G,end", "move(1000)", show=False),
+        *moves("move"),
         Binding("x,delete", "cancel", "cancel"),
     ]
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Coroutine
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from vmtui.column_sets import ColumnSet
+from vmtui.screens import configuring, hardware
 from vmtui.screens.base import Context, FleetScreen
 from vmtui.screens.glances import Glances
 from vmtui.screens.graphing import GRAPH_KEYS, Graphing
 from vmtui.screens.log_reader import LogReader
 from vmtui.views import FleetView, VMRef, VMView
 from vmtui.widgets.action_bar import ActionBar
-from vmtui.widgets.detail import Detail
+from vmtui.widgets.detail import HARDWARE, TABS, Detail
 from vmtui.widgets.graph_panel import GraphPanel
 from vmtui.widgets.top_bar import TopBar
 
@@ -34,10 +37,13 @@ class VMScreen(Graphing, Glances, LogReader, FleetScreen):
         Binding("home,g", "log(1000000)", "to the start", show=False),
         Binding("end", "end", "to the end, or back to now", show=False),
         Binding("G", "log(-1000000)", "to the end", show=False),
+        Binding("delete", "detach", "detach", show=False),
+        *(Binding(str(place), f"part({place})", show=False) for place in range(6, 10)),
     ]
 
     def __init__(self, context: Context, ref: VMRef, tab: int = 0) -> None:
         super().__init__(context)
+        self._configuring = False  # a dialog on its hardware is on its way
         self._ref = ref
         self._was_there = False
         self.top_bar = TopBar(context.clock)
@@ -99,21 +105,93 @@ class VMScreen(Graphing, Glances, LogReader, FleetScreen):
         return self.view.row(self._ref)
 
     def action_open_tab(self) -> None:
-        """Enter: what the tab shows, in full."""
-        self.opens()
+        """Enter: what the tab shows, in full; of its hardware what is under the cursor."""
+        if self.detail.shown_tab == HARDWARE:
+            self._edit_entry()
+        else:
+            self.opens()
+
+    # -- hardware ------------------------------------------------------------------------------
+
+    @property
+    def ref(self) -> VMRef:
+        """The VM."""
+        return self._ref
+
+    def show_hardware(self, key: str = "") -> None:
+        """Go to its hardware, there to a setting or a part."""
+        if self.detail.shown_tab != HARDWARE:
+            self.detail.choose(TABS.index(HARDWARE))
+        if key:
+            self.detail.hardware.point_at(key)
+        if self.is_mounted:
+            self.detail.redraw()
+
+    @on(Detail.Entered)
+    def _edit_entry(self) -> None:
+        row = self.detail.hardware.current
+        if row is None:
+            return
+        if row.entry is None:
+            self._configure(configuring.open_part(self, self._ref, row.part))
+            return
+        place = self.detail.entry_region
+        cells = self.detail.hardware.label_cells
+        self._configure(hardware.edit_entry(self, self._ref, row.entry, place, cells))
+
+    def action_do(self, action_id: str) -> None:
+        """Do an action of the table; the keys of column sets go to parts of the hardware."""
+        sets = [f"columns_{column_set}" for column_set in ColumnSet]
+        if action_id in sets and self.detail.shown_tab == HARDWARE:
+            self.action_part(sets.index(action_id) + 1)
+        else:
+            super().action_do(action_id)
+
+    def action_part(self, number: int) -> None:
+        """Go to a part of the hardware."""
+        if self.detail.shown_tab == HARDWARE:
+            self.detail.hardware.point_at_part(number)
+            self.detail.redraw()
+
+    def _attach_device(self) -> None:
+        row = self.view.row(self._ref)
+        if row is not None:
+            self._configure(hardware.attach(self, row))
+
+    def action_detach(self) -> None:
+        """The part under the cursor goes."""
+        row = self.detail.hardware.current
+        if row is not None and self.detail.shown_tab == HARDWARE:
+            self._configure(hardware.detach(self, self._ref, row.part.id))
+
+    def _configure(self, work: Coroutine[Any, Any, object]) -> None:
+        """Let one dialog at a time be on its way. By the app: the task outlives the screen."""
+        if self._configuring:
+            work.close()
+            return
+        self._configuring = True
+
+        async def to_its_end() -> None:
+            try:
+                await work
+            finally:
+                self._configuring = False
+
+        self.app.run_worker(to_its_end(), group="configuring")
+
+    def action_zoom(self, step: int) -> None:
+        """`+` and `-`: of graphs closer or farther, of hardware one more or less."""
+        if self.detail.shown_tab != HARDWARE:
+            super().action_zoom(step)
+        elif step > 0:
+            self._attach_device()
+        else:
+            self.action_detach()
 
     @on(Detail.TabChanged)
     def _tab_changed(self) -> None:
         self.read_log()
         self.glance()
-
-    @on(ActionBar.Chosen)
-    def _action_chosen(self, event: ActionBar.Chosen) -> None:
-        self.action_do(event.action_id)
-
-    @on(TopBar.Chosen)
-    def _connections_chosen(self) -> None:
-        self.action_do("connections")
 
     def action_back(self) -> None:
         """To the list."""

@@ -8,9 +8,11 @@ from rich.segment import Segment
 from textual import events
 from textual.app import ComposeResult
 from textual.filter import LineFilter
+from textual.geometry import Region
 from textual.message import Message
 
 from vmtui.consoles import OpenConsole
+from vmtui.hardware.tree import Hardware
 from vmtui.history import History
 from vmtui.theming import Ink
 from vmtui.units import plain
@@ -23,15 +25,23 @@ from vmtui.widgets.explanation import Explanation
 from vmtui.widgets.facts import facts
 from vmtui.widgets.facts_pane import fact_columns, fact_lines
 from vmtui.widgets.graph_panel import GraphPanel
+from vmtui.widgets.hardware_pane import HardwarePane
 from vmtui.widgets.lines import Line, fit, length
 from vmtui.widgets.log_pane import LogPane
 from vmtui.widgets.plots import PANE_GAP, PANE_LEAST, pane_span_s
 from vmtui.widgets.screen_view import ScreenView
-from vmtui.widgets.states import vm_state
+from vmtui.widgets.states import PENDING, vm_state
 from vmtui.widgets.terminal_strips import own_colours
 from vmtui.widgets.vm_sections import vm_explanations, vm_sections
 
-OVERVIEW, CONSOLE, SCREEN, LOG, FACTS = TABS = ("Overview", "Console", "Screen", "Log", "Facts")
+OVERVIEW, CONSOLE, SCREEN, HARDWARE, LOG, FACTS = TABS = (
+    "Overview",
+    "Console",
+    "Screen",
+    "Hardware",
+    "Log",
+    "Facts",
+)
 
 LOG_LEAST = 8
 """Lines from which the log has its place below the facts of a whole screen."""
@@ -55,6 +65,9 @@ class Detail(GraphPanel):
     class TabChanged(Message):
         """Another tab was chosen."""
 
+    class Entered(Message):
+        """A double click on a row of what is shown."""
+
     def __init__(
         self,
         clock: Clock,
@@ -69,6 +82,7 @@ class Detail(GraphPanel):
         self._connection: ConnectionView | None = None
         self._log = LogPane()
         self._console_pane = ConsolePane()
+        self.hardware = HardwarePane()
         self.screen_view = ScreenView(prefix="", id="screen")
         self.screen_view.can_focus = False  # it is only looked at here
         self._said: tuple[str, ...] = ()
@@ -107,6 +121,7 @@ class Detail(GraphPanel):
         before, host = self._row, self._connection.host if self._connection else None
         if row is None or before is None or row.ref != before.ref:
             self._log.forget()
+            self.hardware.forget()
             self.forget()
         self._row, self._connection = row, connection
         if row is not before or host is not (connection.host if connection else None):
@@ -160,6 +175,18 @@ class Detail(GraphPanel):
         if self.shown_tab == CONSOLE:
             self.redraw()
 
+    def show_hardware(self, hardware: Hardware | None, note: str = "") -> None:
+        """Take over what the VM is made of, or a note on why that is not known."""
+        self.hardware.take(hardware, note)
+        if self.shown_tab == HARDWARE:
+            self.redraw()
+
+    @property
+    def entry_region(self) -> Region:
+        """Where on the screen the row under the cursor of its hardware is."""
+        inside = self.region
+        return Region(inside.x + 2, inside.y + 1 + self.hardware.line, inside.width - 4, 1)
+
     # -- log and tabs --------------------------------------------------------------------------
 
     def show_log(self, text: str, note: str = "") -> None:
@@ -182,6 +209,9 @@ class Detail(GraphPanel):
         """Scroll back (positive) or towards the end."""
         if self.shows_graphs:
             self.scroll_graphs(-lines)
+        elif self.shown_tab == HARDWARE:
+            self.hardware.move(-lines)
+            self.redraw()
         elif self.shows_log:
             self._log.scroll(lines)
             self.redraw()
@@ -193,7 +223,9 @@ class Detail(GraphPanel):
         name = plain(self._row.vm.name) if self._row else "no VM"
         tabs = sum(len(tab) + 2 for tab in TABS)
         name = fit(name, min(length([Segment(name)]), max(8, self.size.width - tabs - 10)))
-        line: Line = [Segment(name, self.ink.accent), Segment("  ")]
+        waits = self._row is not None and self._row.vm.pending
+        mark = f" {PENDING}" if waits else "  "
+        line: Line = [Segment(name, self.ink.accent), Segment(mark, self.ink.warn)]
         self._tab_spans = []
         for index, tab in enumerate(TABS):
             left = 3 + length(line)
@@ -209,6 +241,9 @@ class Detail(GraphPanel):
             return [Segment(f"{self._log.back} lines below", ink.warn)]
         if self.shown_tab in (CONSOLE, SCREEN) and self._row is not None:
             return [Segment("Enter opens it", ink.quiet)]
+        if self.shown_tab == HARDWARE and self._row is not None:
+            room = self.size.width - 8 - self._tab_spans[-1][1]
+            return self.hardware.corner(self.ink, room, whole=self._whole)
         if self._row is None or self.shown_tab != OVERVIEW:
             return []
         old, state, *more = self._notes()
@@ -227,6 +262,10 @@ class Detail(GraphPanel):
             for index, (left, right) in enumerate(self._tab_spans):
                 if left <= event.x < right:
                     self.choose(index)
+        elif self.shown_tab == HARDWARE and self._whole and self.hardware.move_to_line(event.y - 1):
+            self.redraw()
+            if event.chain == 2:
+                self.post_message(self.Entered())
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Scroll the log back."""
@@ -246,16 +285,25 @@ class Detail(GraphPanel):
         if row is None:
             return []
         tab = self.shown_tab
-        if tab == CONSOLE:
-            return self._console_pane.lines(self.ink, width, height)
-        if tab in (LOG, SCREEN):
-            return self._log.lines(self.ink, width, height) if tab == LOG else []
+        if tab in (CONSOLE, SCREEN, HARDWARE, LOG):
+            return self._looked_into(tab, width, height)
         if self.shown_tab == FACTS or not row.vm.state.active:
             return self._facts(row, width, height)
         ink = self.ink if self._age_s() is None and not row.stalled else greyed(self.ink)
         if self.shows_graphs:
             return self.stack(vm_sections(row), row.ref, ink, width, height)
         return self._panes(row, ink, width, height)
+
+    def _looked_into(self, tab: str, width: int, height: int) -> Sequence[Line]:
+        """A tab that is read from the VM rather than sampled; the screen draws itself."""
+        if tab == CONSOLE:
+            return self._console_pane.lines(self.ink, width, height)
+        if tab == LOG:
+            return self._log.lines(self.ink, width, height)
+        if tab == SCREEN:
+            return []
+        lines = self.hardware.lines if self._whole else self.hardware.short_lines
+        return lines(self.ink, width, height)
 
     def _facts(self, row: VMView, width: int, height: int) -> list[Line]:
         known = facts(row, self._connection, self.ink, self._clock)

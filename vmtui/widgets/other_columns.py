@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from rich.cells import cell_len
 from rich.segment import Segment
 
 from vmtui.figures import BY_ID
@@ -15,7 +16,7 @@ from vmtui.widgets.columns import Cell, Column, numeral, uptime_s
 from vmtui.widgets.figure_columns import METER_FROM, absence
 from vmtui.widgets.graph import meter
 from vmtui.widgets.lines import Line, fit
-from vmtui.widgets.states import accel_badge, vm_state
+from vmtui.widgets.states import PENDING, accel_badge, vm_state
 
 PAIR = 13
 """Cells of two numbers of which one is a part of the other."""
@@ -26,7 +27,12 @@ _NET_ALARMS = frozenset({"rx_bytes", "tx_bytes", "drops", "errors"})
 
 def _name(cell: Cell, width: int) -> Line:
     style = cell.ink.quiet if not cell.row.vm.state.active else cell.ink.strong
-    return [Segment(fit(plain(cell.row.vm.name), width), style)]
+    name = plain(cell.row.vm.name)
+    if not cell.row.vm.pending or width < 4:
+        return [Segment(fit(name, width), style)]
+    name = fit(name, min(cell_len(name), width - 2))
+    gap = " " * (width - 2 - cell_len(name))
+    return [Segment(name, style), Segment(f" {PENDING}{gap}", cell.ink.warn)]
 
 
 def _state(cell: Cell, width: int) -> Line:

@@ -31,6 +31,9 @@ CONNECTIONS: dict[ConnectionStatus, tuple[str, str]] = {
 ALARM = "▲"
 """Too much of something; always in the ink `bad`."""
 
+PENDING = "◆"
+"""Something that the next boot takes otherwise than it is; always in the ink `warn`."""
+
 TASKS: dict[TaskStatus, tuple[str, str]] = {
     TaskStatus.RUNNING: ("◌", "note"),
     TaskStatus.DONE: ("✓", "good"),

@@ -15,7 +15,7 @@ from vmtui.units import plain
 from vmtui.views import ConnectionStatus, ConnectionView, FleetView, TaskStatus
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.lines import Line, Lines, length
-from vmtui.widgets.states import ALARM, CONNECTIONS, alarms, connection_note
+from vmtui.widgets.states import ALARM, CONNECTIONS, PENDING, alarms, connection_note
 
 SECONDS_FROM_WIDTH = 100
 
@@ -27,13 +27,15 @@ class _Tally:
     connection: ConnectionView
     running: int
     alarms: int
+    pending: int  # VMs of which the next boot takes something otherwise
 
     @classmethod
     def of(cls, connection: ConnectionView) -> _Tally:
         """Count."""
         rows = connection.vms
         running = sum(row.vm.state is State.RUNNING for row in rows)
-        return cls(connection, running, sum(len(alarms(row)) for row in rows))
+        pending = sum(row.vm.pending for row in rows)
+        return cls(connection, running, sum(len(alarms(row)) for row in rows), pending)
 
 
 class TopBar(Lines):
@@ -122,6 +124,7 @@ class TopBar(Lines):
         count = sum(len(connection.vms) for connection in self._view.connections)
         running = sum(tally.running for tally in self._tallies.values())
         alarmed = sum(tally.alarms for tally in self._tallies.values())
+        pending = sum(tally.pending for tally in self._tallies.values())
         tasks = sum(task.status is TaskStatus.RUNNING for task in self._view.tasks)
         parts: list[Line] = []
         if any(c.read_only and not c.recorded for c in self._view.connections):
@@ -130,6 +133,8 @@ class TopBar(Lines):
             parts.append([Segment(f"{tasks} task{'s' * (tasks > 1)}", ink.note)])
         parts.append([Segment(f"{count} VM{'s' * (count != 1)}", ink.text)])
         parts.append([Segment(f"{running} running", ink.good if running else ink.quiet)])
+        if pending:
+            parts.append([Segment(f"{PENDING} {pending} pending", ink.warn)])
         if alarmed:
             parts.append([Segment(f"{ALARM} {alarmed} alarm{'s' * (alarmed > 1)}", ink.bad)])
         line: Line = []

@@ -1,0 +1,345 @@
+"""The Hardware tab, plans, panels, the trash and the palette, over the demo fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.tui.support import names, point, press, running, said, shown, state_of, until, whole
+from vmtui.app import VmtuiApp
+from vmtui.backends.demo import DemoBackend
+from vmtui.hardware.settings import SETTINGS
+from vmtui.model import VM
+from vmtui.screens.attaching import AskDevice
+from vmtui.screens.cpus import CpuPanel
+from vmtui.screens.deleting import DeleteScreen
+from vmtui.screens.editing import EntryEditor
+from vmtui.screens.firmware import FirmwarePanel
+from vmtui.screens.isolation import IsolationPanel
+from vmtui.screens.planning import PlanScreen
+from vmtui.screens.tpm import TpmPanel
+from vmtui.screens.trash import TrashScreen
+from vmtui.screens.typed import TypeNameScreen
+from vmtui.screens.vm import VMScreen
+
+
+def vm_of(app: VmtuiApp, name: str) -> VM:
+    return app.fleet.vm(app.fleet.find(name))
+
+
+async def hardware(pilot: Pilot[None], app: VmtuiApp, name: str) -> VMScreen:
+    """The Hardware tab of a VM, once it is read."""
+    await point(pilot, app, name)
+    await press(pilot, "m")
+    await until(pilot, lambda: "takes effect" in whole(app))
+    assert isinstance(app.screen, VMScreen)
+    return app.screen
+
+
+async def plan(pilot: Pilot[None], app: VmtuiApp) -> None:
+    await until(pilot, lambda: isinstance(app.screen, PlanScreen))
+
+
+async def at(pilot: Pilot[None], app: VmtuiApp, key: str) -> None:
+    """Put the cursor on a setting or a part."""
+    assert isinstance(app.screen, VMScreen)
+    app.screen.show_hardware(key)
+    await pilot.pause()
+
+
+async def test_a_setting_is_judged_while_it_is_typed_and_planned_before_it_is_done() -> None:
+    async with running() as (app, pilot):
+        screen = await hardware(pilot, app, "web-01")
+        await press(pilot, "2", "enter")
+        await until(pilot, lambda: isinstance(app.screen, EntryEditor))
+        await press(pilot, "x")
+        await until(pilot, lambda: "'x' is not a whole number" in whole(app))
+        await press(pilot, "backspace", "9", "enter")  # more than the maximum: told by the backend
+        await until(pilot, lambda: "it can't have 9 vCPUs: its maximum is 8" in whole(app))
+        await press(pilot, "backspace", "6", "enter")
+        await plan(pilot, app)
+        assert "vCPUs: 4 → 6" in whole(app)
+        assert '+"cpus" = "6"' in whole(app)
+        assert "now and at next boot" in whole(app)
+        assert vm_of(app, "web-01").vcpus == 4
+        await press(pilot, "y")
+        await until(pilot, lambda: vm_of(app, "web-01").vcpus == 6)
+        await until(pilot, lambda: "the guest has 6" in said(app))
+        await until(pilot, lambda: app.screen is screen)
+        await press(pilot, "U")
+        await plan(pilot, app)
+        assert "vCPUs: 6 → 4" in whole(app)
+        await press(pilot, "y")
+        await until(pilot, lambda: vm_of(app, "web-01").vcpus == 4)
+
+
+async def test_what_waits_for_the_next_boot_is_marked_until_the_power_cycle() -> None:
+    async with running() as (app, pilot):
+        screen = await hardware(pilot, app, "web-01")
+        await press(pilot, "2", "enter", "8", "enter")
+        await plan(pilot, app)
+        await press(pilot, "w", "w")  # at next boot only
+        await until(pilot, lambda: "at next boot only" in whole(app))
+        await press(pilot, "y")
+        await until(pilot, lambda: "◆ 1 at next boot" in shown(screen.detail))
+        assert "◆ 1 pending" in whole(app)
+        assert any("vCPUs" in line and "8" in line for line in shown(screen.detail).splitlines())
+        await press(pilot, "escape")
+        await until(pilot, lambda: "web-01 ◆" in shown(app.dashboard.table))
+        await press(pilot, "D")
+        await until(pilot, lambda: app.screen is not app.dashboard)
+        await press(pilot, "y")
+        await until(pilot, lambda: state_of(app, "web-01") == "off")
+        await until(pilot, lambda: "◆" not in whole(app))
+
+
+async def test_switches_turn_and_choices_are_chosen() -> None:
+    async with running() as (app, pilot):
+        await hardware(pilot, app, "win11")
+        await at(pilot, app, "protected")
+        await press(pilot, "enter")
+        await plan(pilot, app)
+        assert "protected: off → on" in whole(app)
+        await press(pilot, "enter")
+        await until(pilot, lambda: vm_of(app, "win11").protected)
+        await until(pilot, lambda: isinstance(app.screen, VMScreen))
+        await press(pilot, "D")  # forced off it is not
+        await until(pilot, lambda: not isinstance(app.screen, VMScreen))
+        await press(pilot, "y")
+        await until(pilot, lambda: "it is protected" in said(app))
+        await at(pilot, app, "cpu.profile")
+        await press(pilot, "enter")
+        await until(pilot, lambda: isinstance(app.screen, EntryEditor))
+        await press(pilot, "right", "enter")
+        await plan(pilot, app)
+        assert "profile: normal → high" in whole(app)
+        await press(pilot, "escape")
+        await until(pilot, lambda: isinstance(app.screen, VMScreen))
+        await at(pilot, app, "name")
+        await press(pilot, "enter")
+        await until(pilot, lambda: "it runs: shut it down first" in said(app))
+
+
+async def test_devices_are_attached_and_detached() -> None:
+    async with running() as (app, pilot):
+        screen = await hardware(pilot, app, "web-01")
+        await press(pilot, "plus")
+        await until(pilot, lambda: "shared folder" in whole(app))
+        await press(pilot, "1")
+        await until(pilot, lambda: isinstance(app.screen, AskDevice))
+        await press(pilot, "ctrl+u", *"5")
+        await until(pilot, lambda: "has no unit" in whole(app))
+        await press(pilot, "G", "enter")
+        await plan(pilot, app)
+        await press(pilot, "y")
+        await until(pilot, lambda: len(vm_of(app, "web-01").disks) == 3)
+        await until(pilot, lambda: app.screen is screen)
+        await until(pilot, lambda: screen.detail.hardware.hardware is not None)
+        await press(pilot, "plus")
+        await until(pilot, lambda: "shared folder" in whole(app))
+        await press(pilot, "6")
+        await until(pilot, lambda: "it is the keyboard of this host" in whole(app))
+        await press(pilot, "3")
+        await until(pilot, lambda: "can't be passed through" in said(app))
+        await at(pilot, app, "disk.vdb")
+        await until(pilot, lambda: "disk vdb" in whole(app))
+        await at(pilot, app, "disk.vdb")
+        await press(pilot, "delete")
+        await plan(pilot, app)
+        assert "its file stays" in whole(app)
+        await press(pilot, "y")
+        await until(pilot, lambda: len(vm_of(app, "web-01").disks) == 2)
+
+
+async def test_what_a_guest_does_not_let_go_of_is_told() -> None:
+    async with running() as (app, pilot):
+        await hardware(pilot, app, "router")
+        await at(pilot, app, "nic.net0")
+        await press(pilot, "minus")
+        await plan(pilot, app)
+        await press(pilot, "y")
+        await until(pilot, lambda: "did not let go of it" in said(app))
+        await until(pilot, lambda: vm_of(app, "router").pending)
+
+
+async def test_removing_a_tpm_needs_the_name() -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "win11")
+        await press(pilot, "t")
+        await until(pilot, lambda: "sha256" in whole(app))
+        assert isinstance(app.screen, TpmPanel)
+        for text in ("/vms/win11/tpm", "7.2 KiB", "running", "took ownership"):
+            assert text in whole(app)
+        await press(pilot, "c")
+        await until(pilot, lambda: "Shut it down first" in said(app))
+        await press(pilot, "x")
+        await plan(pilot, app)
+        assert "disk keys sealed in it are lost" in whole(app).lower()
+        await press(pilot, *"wi", "enter")
+        assert isinstance(app.screen, PlanScreen)
+        await press(pilot, *"n11", "enter")
+        await until(pilot, lambda: vm_of(app, "win11").pending)
+        await until(pilot, lambda: "at next boot" in whole(app))
+
+
+async def test_a_tpm_is_added_cleared_and_its_state_restored(tmp_path: Path) -> None:
+    backup = tmp_path / "state"
+    async with running() as (app, pilot):
+        await point(pilot, app, "old-db")
+        await press(pilot, "t")
+        await until(pilot, lambda: "It has none" in whole(app))
+        await press(pilot, "a")
+        await plan(pilot, app)
+        await press(pilot, "y")
+        await until(pilot, lambda: vm_of(app, "old-db").tpm)
+        await until(pilot, lambda: "sha256" in whole(app))
+        await press(pilot, "b")
+        await until(pilot, lambda: "Back up the TPM state" in whole(app))
+        app.screen.query_one(Input).value = str(backup)
+        await press(pilot, "enter")
+        await until(pilot, lambda: "is in" in said(app))
+        assert backup.stat().st_mode & 0o077 == 0
+        for key, told in (("c", "is empty"), ("r", "is that of")):
+            await until(pilot, lambda: isinstance(app.screen, TpmPanel))
+            await press(pilot, key)
+            if key == "r":
+                await until(pilot, lambda: "Restore the TPM state" in whole(app))
+                app.screen.query_one(Input).value = str(backup)
+                await press(pilot, "enter")
+            await until(pilot, lambda: isinstance(app.screen, TypeNameScreen))
+            assert "Disk keys sealed in it are lost." in whole(app)
+            await press(pilot, *"old-db", "enter")
+            await until(pilot, lambda told=told: told in said(app))  # type: ignore[misc]
+
+
+async def test_deletion_spares_what_is_chosen_and_the_trash_gives_back() -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "win11")
+        await press(pilot, "X")
+        await until(pilot, lambda: "disk keys sealed in it are lost" in whole(app))
+        await press(pilot, "y")
+        assert isinstance(app.screen, DeleteScreen)  # the name has to be typed
+        await press(pilot, "escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        await press(pilot, "X")
+        await until(pilot, lambda: "TPM state" in whole(app))
+        await press(pilot, "down", "j", "space")  # its TPM state stays
+        await until(pilot, lambda: "disk keys" not in whole(app))
+        await press(pilot, "y")
+        await until(pilot, lambda: "win11" not in names(app))
+        await until(pilot, lambda: "win11 is in the trash" in said(app))
+        await press(pilot, "Z")
+        await until(pilot, lambda: "1 VM" in whole(app) and "GONE IN" in whole(app))
+        assert isinstance(app.screen, TrashScreen)
+        await press(pilot, "r")
+        await until(pilot, lambda: "win11" in names(app))
+        await until(pilot, lambda: "The trash is empty." in whole(app))
+
+
+async def test_restrict_is_one_plan() -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "pihole")
+        await press(pilot, "B")
+        await until(pilot, lambda: "▲ weak" in whole(app))
+        assert isinstance(app.screen, IsolationPanel)
+        assert "page sharing" in whole(app)
+        await press(pilot, "r")
+        await plan(pilot, app)
+        assert "link: on → off" in whole(app)
+        assert "page sharing: on → off" in whole(app)
+        await press(pilot, "y")
+        await until(pilot, lambda: "▲ weak" not in whole(app))
+
+
+async def test_panels_of_firmware_and_cpus() -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "win11")
+        await press(pilot, "f")
+        await until(pilot, lambda: "on, with enrolled keys" in whole(app))
+        assert isinstance(app.screen, FirmwarePanel)
+        assert "OVMF_CODE_4M.ms.fd" in whole(app)
+        await press(pilot, "1")
+        await until(pilot, lambda: "win11: boot once from" in whole(app))
+        await press(pilot, "2")
+        await plan(pilot, app)
+        await press(pilot, "y")
+        await until(pilot, lambda: "◆ cdrom at next boot" in whole(app))
+        await press(pilot, "escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        await press(pilot, "K")
+        await until(pilot, lambda: "node 1" in whole(app))
+        assert isinstance(app.screen, CpuPanel)
+        assert "k3s-a (vCPU 0, vCPU 1, vCPU 2, vCPU 3)" in whole(app)
+        await press(pilot, "i")
+        await until(pilot, lambda: "win11: pinning" in whole(app))
+        await press(pilot, *"all=12-13", "enter")
+        await plan(pilot, app)
+        await press(pilot, "y")
+        await until(pilot, lambda: "12-13" in whole(app) and "win11 (vCPU 0" in whole(app))
+
+
+async def test_the_palette_knows_every_setting() -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "web-01")
+        titles = [command.title.lower() for command in app.get_system_commands(app.dashboard)]
+        for known in SETTINGS:
+            assert any(title.startswith(known.label.lower()) for title in titles), known.key
+        for name in ("secure boot", "boot order", "page sharing", "attach shared folder"):
+            assert any(title.startswith(name) for title in titles), name
+        command = next(
+            each
+            for each in app.get_system_commands(app.dashboard)
+            if each.title.startswith("Page sharing")
+        )
+        command.callback()
+        await until(pilot, lambda: "▸   page sharing" in whole(app))
+
+
+async def test_the_definition_goes_through_the_users_editor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\nsed -i "$EDIT" "$1"\n')
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor))
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDIT", 's/^"cpus" = .*/"cpus" = "many"/')
+    monkeypatch.setattr(VmtuiApp, "suspend", _suspended)
+    async with running() as (app, pilot):
+        await point(pilot, app, "web-01")
+        await press(pilot, "e")
+        await until(pilot, lambda: "'many' is not a whole number" in whole(app))
+        monkeypatch.setenv("EDIT", 's/^"cpus" = .*/"cpus" = "2"/')
+        await press(pilot, "y")
+        await plan(pilot, app)
+        assert '-"cpus" = "4"' in whole(app)
+        assert '+"cpus" = "2"' in whole(app)
+        await press(pilot, "y")
+        await until(pilot, lambda: vm_of(app, "web-01").vcpus == 2)
+
+
+@contextmanager
+def _suspended(_: VmtuiApp) -> Iterator[None]:
+    yield
+
+
+async def test_read_only_shows_hardware_and_changes_nothing() -> None:
+    async with running(read_only=True) as (app, pilot):
+        await hardware(pilot, app, "web-01")
+        await at(pilot, app, "autostart")
+        await press(pilot, "enter")
+        await until(pilot, lambda: "read-only" in said(app))
+
+
+async def test_a_backend_that_can_not_configure_says_so() -> None:
+    class Plain(DemoBackend):
+        features = DemoBackend.features & ~DemoBackend.features.CONFIGURE
+
+    async with running(Plain()) as (app, pilot):
+        await press(pilot, "tab", "tab", "tab")
+        await until(pilot, lambda: "can't configure VMs" in shown(app.dashboard.detail))

@@ -1,0 +1,136 @@
+"""What the interface itself does when a key of the table asks for it, whatever is in front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from textual.app import App, SystemCommand
+from textual.screen import Screen
+from textual.worker import WorkType
+
+from vmtui import theming
+from vmtui.actions import ACTIONS, BY_ID
+from vmtui.fleet import Fleet
+from vmtui.screens.base import Context, FleetScreen
+from vmtui.screens.confirm import ConfirmScreen, Question
+from vmtui.screens.connections import ConnectionsScreen
+from vmtui.screens.creating import create, show_images
+from vmtui.screens.dashboard import Dashboard
+from vmtui.screens.doctor import DoctorScreen
+from vmtui.screens.help import HelpScreen
+from vmtui.screens.palette import hardware_commands
+from vmtui.screens.tasks import TasksScreen
+from vmtui.screens.trash import TrashScreen
+from vmtui.units import plain
+from vmtui.views import TaskStatus
+
+
+class AppVerbs(App[None]):
+    """What the VmtuiApp is made of, and those of its actions, by id."""
+
+    fleet: Fleet
+    context: Context
+    dashboard: Dashboard
+
+    def view_new(self) -> None:
+        """`n`."""
+        screen = self.screen
+        if isinstance(screen, FleetScreen):
+            screen.hold()
+            self.run_worker(create(screen, self.dashboard), group="create")
+
+    def view_sandbox(self) -> None:
+        """`N`."""
+        screen = self.screen
+        if isinstance(screen, FleetScreen):
+            screen.hold()
+            self.run_worker(create(screen, self.dashboard, preset="sandbox"), group="create")
+
+    def view_images(self) -> None:
+        """`I`."""
+        screen = self.screen
+        if isinstance(screen, FleetScreen):
+            screen.hold()
+            self.run_worker(show_images(screen, self.dashboard), group="images")
+
+    def view_trash(self) -> None:
+        """`Z`."""
+        screen = self.screen
+        if isinstance(screen, FleetScreen):
+            screen.hold()
+            self.push_screen(TrashScreen(screen))
+
+    def view_retry(self) -> None:
+        """`ctrl+r`."""
+        down = [c for c in self.fleet.connections if not c.up]
+        for connection in down:
+            connection.retry()
+        if not down:
+            self.notify("All connections are up.", markup=False, timeout=3)
+
+    def view_connections(self) -> None:
+        """`@`."""
+        self.push_screen(ConnectionsScreen(self.context))
+
+    def view_tasks(self) -> None:
+        """`T`."""
+        self.push_screen(TasksScreen(self.context))
+
+    def view_doctor(self) -> None:
+        """`H`."""
+        self.push_screen(DoctorScreen(self.context))
+
+    def view_help(self) -> None:
+        """`?`."""
+        self.push_screen(HelpScreen(self.context))
+
+    def view_theme(self) -> None:
+        """`ctrl+t`."""
+        self.theme = theming.following(list(self.available_themes), self.theme)
+        self.notify(f"Theme: {self.theme}", markup=False, timeout=2)
+
+    def view_quit(self) -> None:
+        """`q`."""
+        leave: WorkType[None] = self._leave
+        self.run_worker(leave, group="leave", exclusive=True)
+
+    async def action_quit(self) -> None:
+        """Textual's own key for it does the same."""
+        self.view_quit()
+
+    def action_help_quit(self) -> None:
+        """Ctrl+C is for the terminal; say how to leave."""
+        self.notify(f"{self.context.key(BY_ID['quit'])} leaves vmtui.", markup=False, timeout=3)
+
+    async def _leave(self) -> None:
+        running = [t.label for t in self.fleet.tasks.views if t.status is TaskStatus.RUNNING]
+        if running and not isinstance(self.screen, ConfirmScreen):
+            question = Question(
+                title="Leave while tasks are running?",
+                groups=(("They are cancelled; VMs go on.", tuple(map(plain, running))),),
+                yes="leave",
+                no="stay",
+            )
+            if not await self.push_screen_wait(ConfirmScreen(question)):
+                return
+        self.exit()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """The palette: every action that can be done now, and every theme."""
+        if isinstance(screen, FleetScreen):
+            refusal = screen.refusals()
+            for action in ACTIONS:
+                if not refusal(action):
+                    title = f"{action.label[:1].upper()}{action.label[1:]}"
+                    yield SystemCommand(
+                        f"{title}  ({self.context.key(action)})",
+                        action.help,
+                        partial(screen.action_do, action.id),
+                    )
+            yield from hardware_commands(screen)
+        for name in self.available_themes:
+            yield SystemCommand(
+                f"Theme: {name}", "Use this theme.", partial(setattr, self, "theme", name)
+            )

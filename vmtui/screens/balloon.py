@@ -1,0 +1,313 @@
+"""`b`: memory taken from a guest or given back, and whether the guest really goes along."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+from textual.worker import WorkType
+
+from vmtui import ballooning
+from vmtui.balance.journal import Entry
+from vmtui.ballooning import Compliance, Complied, Floor
+from vmtui.errors import RefusedError, VmtuiError
+from vmtui.hardware.around import Balloon
+from vmtui.hardware.changes import Assign
+from vmtui.hardware.settings import setting
+from vmtui.progress import Progress, ProgressSink
+from vmtui.screens.ask import AskScreen
+from vmtui.screens.base import FleetScreen
+from vmtui.screens.confirm import ConfirmScreen, Question
+from vmtui.screens.doing import Outcome, tell, tell_error
+from vmtui.screens.hardware import change
+from vmtui.units import duration, parse_size_bytes, plain, size
+from vmtui.views import TaskStatus, VMView
+from vmtui.widgets.listing import Listing
+from vmtui.widgets.memory_facts import MemoryFacts
+from vmtui.widgets.memory_slider import MemorySlider
+
+LOOK_S = 0.5
+LABEL_CELLS = 14
+TARGET = "memory.target"
+WORDS = {
+    Compliance.REACHED: ("✓", "good"),
+    Compliance.STILL: ("▲", "warn"),
+    Compliance.NO_DRIVER: ("✗", "bad"),
+    Compliance.SUPERSEDED: ("–", "quiet"),
+}
+
+
+class BalloonScreen(ModalScreen[None]):
+    """Asking is not getting: the target stands until the guest has reached it, or does not."""
+
+    DEFAULT_CSS = """
+    BalloonScreen { align: center middle; }
+    BalloonScreen > Vertical { width: 84; max-width: 96%; height: auto; max-height: 100%;
+        overflow-y: auto; scrollbar-size-vertical: 1;
+        border: round $primary; background: $background; padding: 0 2; }
+    BalloonScreen #title { text-style: bold; color: $primary; margin-bottom: 1; }
+    BalloonScreen #typing { height: 1; margin-top: 1; }
+    BalloonScreen #typing Static { width: 10; color: $foreground 60%; }
+    BalloonScreen Input { width: 14; height: 1; border: none; padding: 0; background: $panel; }
+    BalloonScreen Input:focus { background: $primary 25%; }
+    BalloonScreen #typing #problem { width: 1fr; margin-left: 2; color: $error; }
+    BalloonScreen Listing { margin-top: 1; }
+    BalloonScreen #status { min-height: 2; }
+    BalloonScreen #keys { color: $foreground 60%; margin-top: 1; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "close", "close"),
+        Binding("enter", "ask", "ask", show=False),
+        Binding("exclamation_mark", "insist", "below the floor", show=False),
+        Binding("a", "balance", "automatic balance", show=False),
+        Binding("r", "range", "its range", show=False),
+        Binding("f", "floor", "floor", show=False),
+    ]
+
+    def __init__(self, over: FleetScreen, row: VMView) -> None:
+        super().__init__()
+        self._over = over
+        self._ref = row.ref
+        self._vm_name = row.vm.name
+        self._slider = MemorySlider()
+        self._facts = Listing((), (LABEL_CELLS,), id="facts")
+        self._status = Listing((), (2,), id="status")
+        self._floor = Floor(0, "")
+        self._balloon: Balloon | None = None
+        self._asked: tuple[int, float] | None = None  # what, and since when (monotonic)
+        self._progress = ""
+
+    def compose(self) -> ComposeResult:
+        """Slider, typed target, figures, what the guest does, keys."""
+        with Vertical():
+            yield Static(Content(f"Memory of {plain(self._vm_name)}"), id="title")
+            yield self._slider
+            with Horizontal(id="typing"):
+                yield Static("target")
+                yield Input(compact=True, select_on_focus=False)
+                yield Static("", id="problem")
+            yield self._facts
+            yield self._status
+            yield Static(Content(self._keys()), id="keys")
+
+    def _keys(self) -> str:
+        return "← → step · Shift more · Home floor · End ceiling · Enter asks"
+
+    def on_mount(self) -> None:
+        """Look, and go on looking."""
+        self._slider.focus()
+        follow: WorkType[None] = self._follow
+        self.run_worker(follow, group="look", exclusive=True)
+
+    # -- figures -------------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except VmtuiError as error:
+                self._say("✗", str(error), "bad")
+            await asyncio.sleep(LOOK_S)
+
+    async def _look(self) -> None:
+        fleet = self._over.context.fleet
+        self._balloon = await ballooning.balloons(fleet, self._ref).balloon(self._ref.id)
+        self._floor = await ballooning.floor(fleet, self._ref)
+        first = not self._slider.target_bytes
+        view = fleet.view()
+        facts = MemoryFacts(
+            self._balloon,
+            self._floor,
+            view.row(self._ref),
+            view.connection(self._ref.uri),
+            self._decided(),
+        )
+        self._slider.show(facts.levels)
+        self._facts.show(facts.rows())
+        if first:
+            self._show_target()
+        self._show_progress()
+
+    def _decided(self) -> Entry | None:
+        """What automatic balance decided last for this VM."""
+        balancer = self._over.context.balancer
+        recent = reversed(balancer.recent) if balancer is not None else ()
+        return next((entry for entry in recent if entry.decision.id == self._ref.id), None)
+
+    def _show_progress(self) -> None:
+        if self._asked is not None:
+            target_bytes, since_s = self._asked
+            what = self._progress or f"asking for {size(target_bytes, digits=2)}"
+            waited = duration(time.monotonic() - since_s)
+            self._say("↻", f"{what} · {waited}", "note")
+
+    def _say(self, mark: str, text: str, ink: str) -> None:
+        """What became of the last request."""
+        self._status.show([((mark, ink), (plain(text), ink))])
+
+    # -- the target ----------------------------------------------------------------------------
+
+    def _show_target(self) -> None:
+        field = self.query_one(Input)
+        with self.prevent(Input.Changed):
+            field.value = setting(TARGET).form.text(self._slider.target_bytes)
+        self._judge()
+
+    def _judge(self, problem: str = "") -> None:
+        least = self._floor.size_bytes
+        balloon = self._balloon
+        if not problem and balloon and self._slider.target_bytes < min(least, balloon.actual_bytes):
+            problem = "below its floor: ! asks all the same"
+        self.query_one("#problem", Static).update(Content(plain(problem)))
+
+    @on(MemorySlider.Moved)
+    def _moved(self) -> None:
+        self._show_target()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        try:
+            self._slider.choose(self._parsed(event.value))
+        except ValueError as error:
+            self._judge(str(error))
+        else:
+            self._judge()
+
+    def _parsed(self, text: str) -> int:
+        target_bytes = parse_size_bytes(text)
+        ceiling = self._balloon.ceiling_bytes if self._balloon else 0
+        if target_bytes > ceiling:
+            raise ValueError(f"its ceiling is {size(ceiling, digits=2)}")
+        return target_bytes
+
+    def on_key(self, event: events.Key) -> None:
+        """A digit begins to type."""
+        field = self.query_one(Input)
+        if event.character and event.character.isdecimal() and not field.has_focus:
+            event.stop()
+            event.prevent_default()
+            field.focus()
+            field.value = event.character
+            field.cursor_position = 1
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        try:
+            self._parsed(event.value)
+        except ValueError as error:
+            self._judge(str(error))
+        else:
+            self._slider.focus()
+            self.action_ask()
+
+    # -- asking --------------------------------------------------------------------------------
+
+    def action_ask(self) -> None:
+        """Enter."""
+        if self._balloon is not None:
+            target_bytes = self._slider.target_bytes
+            self.app.run_worker(self._ask(target_bytes, below_floor=False), group="configuring")
+
+    def action_insist(self) -> None:
+        """`!`: below the floor, after asking."""
+        if self._balloon is not None:
+            self.app.run_worker(self._insist(self._slider.target_bytes), group="configuring")
+
+    async def _insist(self, target_bytes: int) -> None:
+        lines = (
+            f"Its floor is {size(self._floor.size_bytes, digits=2)}: {self._floor.why}.",
+            "With less its guest may swap, or kill its programs.",
+        )
+        title = f"Ask {plain(self._vm_name)} to do with {size(target_bytes, digits=2)}?"
+        question = Question(title, (("", lines),), yes="ask")
+        if await self.app.push_screen_wait(ConfirmScreen(question)):
+            await self._ask(target_bytes, below_floor=True)
+
+    async def _ask(self, target_bytes: int, *, below_floor: bool) -> None:
+        fleet, ref = self._over.context.fleet, self._ref
+        asked = self._asked = (target_bytes, time.monotonic())
+        self._progress = ""
+        found: list[Complied] = []
+
+        async def work(progress: ProgressSink) -> str:
+            def moving(step: Progress) -> None:
+                if self._asked is asked:
+                    self._progress = step.text
+                progress(step)
+
+            await ballooning.ask(fleet, ref, target_bytes, below_floor=below_floor)
+            found.append(await ballooning.follow(fleet, ref, target_bytes, moving))
+            return found[0].told(self._vm_name)
+
+        label = f"memory of {plain(self._vm_name)}"
+        view = await fleet.tasks.start(label, ref, work)
+        if self._asked is asked:
+            self._asked = None
+        if view.error is not None:
+            self._refused(view.error)
+        elif view.status is TaskStatus.DONE:
+            self._ended(found[0])
+
+    def _refused(self, error: VmtuiError) -> None:
+        if not self.is_attached:
+            tell_error(self._over, error)
+            return
+        hint = " – ! asks all the same" if isinstance(error, RefusedError) else ""
+        self._say("✗", (f"{error.what}: {error.why}" if error.why else error.what) + hint, "bad")
+
+    def _ended(self, complied: Complied) -> None:
+        mark, ink = WORDS[complied.compliance]
+        told = complied.told(self._vm_name)
+        if complied.compliance is Compliance.NO_DRIVER:
+            told = f"not complying: {told}"
+        if self.is_attached:
+            if complied.compliance is not Compliance.SUPERSEDED:
+                self._say(mark, told, ink)
+        elif complied.compliance is not Compliance.SUPERSEDED:
+            ok = complied.compliance is Compliance.REACHED
+            tell(self._over, "memory", [Outcome(f"{mark} {told}", ok=ok)])
+
+    # -- floor and balance ---------------------------------------------------------------------
+
+    def action_floor(self) -> None:
+        """`f`: the floor, as a setting."""
+        self.app.run_worker(self._set("memory.floor"), group="configuring")
+
+    def action_range(self) -> None:
+        """`r`: from what to what vmtui may move its memory."""
+        self.app.run_worker(self._set("balance.least", "balance.most"), group="configuring")
+
+    def action_balance(self) -> None:
+        """`a`: on or off."""
+        row = self._over.context.fleet.view().row(self._ref)
+        if row is not None:
+            wanted = [Assign("balance", row.vm.balance is None)]
+            self.app.run_worker(change(self._over, self._ref, wanted), group="configuring")
+
+    async def _set(self, *keys: str) -> None:
+        changes = []
+        for key in keys:
+            known = setting(key)
+            title = f"{known.label[:1].upper()}{known.label[1:]} of {plain(self._vm_name)}"
+            typed = await self.app.push_screen_wait(AskScreen(f"{title}, such as 1G", ""))
+            if typed is None:
+                return
+            try:
+                changes.append(Assign(key, known.parse(typed)))
+            except VmtuiError as error:
+                tell_error(self._over, error)
+                return
+        await change(self._over, self._ref, changes)
+
+    def action_close(self) -> None:
+        """Back; what was asked for goes on."""
+        self.dismiss()

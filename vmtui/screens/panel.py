@@ -1,0 +1,263 @@
+"""A box of facts about one side of a VM, and the few things that can be done about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from rich.segment import Segment
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+from textual.worker import WorkType
+
+from vmtui.errors import VmtuiError
+from vmtui.hardware.changes import Assign, Change
+from vmtui.hardware.settings import setting
+from vmtui.hardware.tree import Hardware
+from vmtui.progress import ProgressSink
+from vmtui.screens.ask import AskScreen, ChooseScreen
+from vmtui.screens.base import Context, FleetScreen
+from vmtui.screens.doing import Outcome, tell, tell_error
+from vmtui.screens.hardware import change
+from vmtui.units import plain
+from vmtui.views import TaskStatus, VMRef, VMView
+from vmtui.widgets.lines import Line, Lines, length
+from vmtui.widgets.listing import Listing, Row
+
+LOOK_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One thing that can be done in a panel; `refusal`: why not now."""
+
+    key: str
+    label: str
+    run: Callable[[], Awaitable[object]]
+    refusal: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a panel shows now."""
+
+    rows: Sequence[Row]
+    commands: Sequence[Command]
+
+
+class Keys(Lines):
+    """The keys of commands, in as many lines as they need; what can't be done now is faint."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._commands: Sequence[Command] = ()
+
+    def show(self, commands: Sequence[Command]) -> None:
+        """Other commands."""
+        self._commands = commands
+        self.styles.height = max(1, len(self._laid_out()))
+        self.redraw()
+
+    def on_resize(self) -> None:
+        """Lay them out anew."""
+        self.show(self._commands)
+
+    def paint(self) -> Sequence[Line]:
+        """Key and word each."""
+        return self._laid_out()
+
+    def _laid_out(self) -> list[Line]:
+        ink, lines = self.ink, [list[Segment]()]
+        keys = [(c.key, c.label, not c.refusal) for c in self._commands]
+        for key, word, can in [*keys, ("Esc", "closes", True)]:
+            piece = [
+                Segment(key, ink.accent if can else ink.off),
+                Segment(f" {word}   ", ink.text if can else ink.off),
+            ]
+            if lines[-1] and length(lines[-1]) + length(piece) - 3 > self.size.width:
+                lines.append([])
+            lines[-1] += piece
+        return lines
+
+
+class Panel(ModalScreen[None]):
+    """For one VM, over the screen that opened it; what it shows is read again while it is open."""
+
+    DEFAULT_CSS = """
+    Panel { align: center middle; }
+    Panel > Vertical { width: 100; max-width: 96%; height: auto; max-height: 96%;
+        border: round $primary; background: $background; padding: 0 2; }
+    Panel #title { text-style: bold; color: $primary; margin-bottom: 1; }
+    Panel VerticalScroll { height: auto; max-height: 70vh; scrollbar-size-vertical: 1; }
+    Panel Keys { margin-top: 1; height: 1; }
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "close", "close"),
+        Binding("j,down", "scroll(1)", show=False),
+        Binding("k,up", "scroll(-1)", show=False),
+        Binding("ctrl+d,pagedown", "scroll(10)", show=False),
+        Binding("ctrl+u,pageup", "scroll(-10)", show=False),
+        Binding("g,home", "scroll(-100000)", show=False),
+        Binding("G,end", "scroll(100000)", show=False),
+    ]
+
+    heading = ""
+    label_cells = 16
+
+    def __init__(self, over: FleetScreen, row: VMView) -> None:
+        super().__init__()
+        self.over = over
+        self.ref: VMRef = row.ref
+        self.vm_name = row.vm.name
+        self._listing = Listing([(("Reading …", "quiet"),)], self.widths())
+        self._keys = Keys()
+        self._commands: Sequence[Command] = ()
+        self._busy = False
+
+    @property
+    def shared(self) -> Context:
+        """What all screens share."""
+        return self.over.context
+
+    def widths(self) -> tuple[int, ...]:
+        """Of all columns but the last."""
+        return (self.label_cells,)
+
+    def compose(self) -> ComposeResult:
+        """Title, facts, keys."""
+        with Vertical():
+            yield Static(Content(f"{self.heading} of {plain(self.vm_name)}"), id="title")
+            with VerticalScroll(id="body", can_focus=False):
+                yield self._listing
+            yield self._keys
+
+    def on_mount(self) -> None:
+        """Look, and go on looking."""
+        follow: WorkType[None] = self._follow
+        self.run_worker(follow, group="look", exclusive=True)
+
+    async def look(self) -> Seen:
+        """What there is to show. Raises VmtuiError."""
+        raise NotImplementedError
+
+    async def _follow(self) -> None:
+        while True:
+            await self._look()
+            await asyncio.sleep(LOOK_S)
+
+    async def _look(self) -> None:
+        try:
+            seen = await self.look()
+        except VmtuiError as error:
+            seen = Seen([((plain(str(error)), "bad"),)], ())
+        self._listing.show(seen.rows)
+        if seen.commands != self._commands:
+            self._commands = seen.commands
+            self._keys.show(seen.commands)
+
+    def on_key(self, event: events.Key) -> None:
+        """Keys of commands."""
+        command = next((c for c in self._commands if c.key == event.character), None)
+        if command is None:
+            return
+        event.stop()
+        if command.refusal:
+            self.app.notify(command.refusal, severity="warning", markup=False, timeout=4)
+        elif not self._busy:
+            self._busy = True
+            # By the app: what was begun outlives the panel.
+            self.app.run_worker(self._run(command), group="configuring")
+
+    async def _run(self, command: Command) -> None:
+        try:
+            await command.run()
+        except VmtuiError as error:
+            tell_error(self.over, error)
+        finally:
+            self._busy = False
+        if self.is_attached:
+            await self._look()
+
+    def action_close(self) -> None:
+        """Back."""
+        self.dismiss()
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll the facts."""
+        self.query_one("#body").scroll_relative(y=lines, animate=False)
+
+    # -- what commands are made of ---------------------------------------------------------------
+
+    async def change(self, *changes: Change) -> None:
+        """Plan, ask, do."""
+        await change(self.over, self.ref, changes)
+
+    async def choose(self, key: str, hardware: Hardware) -> None:
+        """One of the choices of a setting."""
+        known, entry = setting(key), hardware.entry(key)
+        choices = list((entry.choices if entry else ()) or known.form.choices)
+        if known.form.optional:
+            choices.append("")
+        question = ChooseScreen(
+            f"{plain(self.vm_name)}: {known.label}",
+            [(choice or "–", "" if choice else "the default") for choice in choices],
+        )
+        chosen = await self.app.push_screen_wait(question)
+        if chosen is not None:
+            await self.change(Assign(key, choices[chosen] or None))
+
+    async def write(self, key: str, hardware: Hardware) -> None:
+        """A setting that is typed."""
+        known, entry = setting(key), hardware.entry(key)
+        before = known.form.text(entry.next) if entry else ""
+        typed = await self.app.push_screen_wait(
+            AskScreen(f"{plain(self.vm_name)}: {known.label}. {known.help}", before)
+        )
+        if typed is not None:
+            await self.change(Assign(key, known.parse(typed)))
+
+    async def turn(self, key: str, hardware: Hardware) -> None:
+        """A switch."""
+        entry = hardware.entry(key)
+        await self.change(Assign(key, not (entry and entry.next)))
+
+    async def ask_path(self, title: str, value: str) -> Path | None:
+        """The path of a file."""
+        typed = await self.app.push_screen_wait(AskScreen(title, value))
+        return _path(typed) if typed else None
+
+    async def run_task(self, label: str, done: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do what has no plan as a task, and tell how it ended."""
+
+        async def whole(_: ProgressSink) -> str:
+            await work()
+            return done
+
+        view = await self.shared.fleet.tasks.start(label, self.ref, whole)
+        text = str(view.error) if view.error else plain(view.result)
+        tell(self.over, label, [Outcome(text, ok=view.status is TaskStatus.DONE)])
+
+    def command(
+        self,
+        key: str,
+        label: str,
+        run: Callable[..., Awaitable[object]],
+        *args: object,
+        refusal: str = "",
+    ) -> Command:
+        """A command with its arguments."""
+        return Command(key, label, partial(run, *args), refusal)
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser().absolute()
