@@ -46,70 +46,72 @@ MOST = {
 """What this machine could do at all; what is not listed has only to be finite and not negative."""
 
 
-async def test_a_paused_guest_stands_still(rig: Rig) -> None:
+async def test_a_pause_a_reset_and_a_restart_make_no_spike(rig: Rig) -> None:
     vm = await busy(rig)
     async with Watched.over(rig, vm) as [watched]:
         await measured(watched)
-        await rig.backend.power(vm, Power.PAUSE)
-        await watched.state(State.PAUSED)
-        paused_s = time.monotonic()
-        # Two samples that are of the pause alone, disks included.
-        first = await watched.until(lambda row: all_after(row, paused_s))
-        last = await watched.until(lambda row: all_after(row, cpu_at_s(first)))
-        assert last.vm.state is State.PAUSED
-        shown = {figure.id: figure.of(last) for figure in FIGURES if figure.moving}
-        assert shown == dict.fromkeys(shown)
-        made = last.rates
-        assert made is not None
-        assert made.cpu is not None
-        # QEMU itself does a little, such as answering us.
-        assert made.cpu.core_percent == pytest.approx(0, abs=10)
-        for vcpu in made.cpu.vcpus:
-            assert vcpu.used_percent == pytest.approx(0, abs=1)
-            assert vcpu.ready_percent == pytest.approx(0, abs=1)
-        [disk] = made.disks
-        assert (disk.writes_per_s, disk.write_bytes_per_s, disk.flushes_per_s) == (0, 0, 0)
-        assert disk.write_latency_ms is None
+        await stands_still_while_paused(rig, vm, watched)
 
-        await rig.backend.power(vm, Power.RESUME)
-        await watched.state(State.RUNNING)
-        resumed_s = time.monotonic()
-        await watched.until(lambda row: all_after(row, resumed_s))
-        assert (watched.figure("cpu") or 0) > 0
-    plausible(watched.rows)
-
-
-async def test_a_restart_and_a_reset_make_no_spike(rig: Rig) -> None:
-    vm = await busy(rig)
-    async with Watched.over(rig, vm) as [watched]:
-        await measured(watched)
         epoch = counters(watched.last).epoch
         await rig.backend.power(vm, Power.RESET)
         await measured(watched)
         assert counters(watched.last).epoch == epoch
 
-        await rig.backend.power(vm, Power.STOP)
-        off = await watched.until(lambda row: not row.vm.state.active)
-        assert (off.counters, off.rates) == (None, None)
-        restarted = len(watched.rows)
-        await rig.backend.power(vm, Power.START)
-        await watched.state(State.RUNNING)
-        await measured(watched)
-        assert counters(watched.last).epoch != epoch
-        # The first sample of the new run has nothing to be compared with.
-        first = next(row for row in watched.rows[restarted:] if row.counters is not None)
-        assert first.rates is None
-
-        # Nor has that of a run that began between two samples.
-        epoch = counters(watched.last).epoch
-        await rig.backend.power(vm, Power.STOP)
-        await rig.backend.power(vm, Power.START)
-        first = await watched.until(
-            lambda row: row.counters is not None and row.counters.epoch != epoch
-        )
-        assert first.rates is None
-        await measured(watched)
+        await begins_anew(rig, vm, watched)
     plausible(watched.rows)
+
+
+async def stands_still_while_paused(rig: Rig, vm: VMId, watched: Watched) -> None:
+    await rig.backend.power(vm, Power.PAUSE)
+    await watched.state(State.PAUSED)
+    paused_s = time.monotonic()
+    # Two samples that are of the pause alone, disks included.
+    first = await watched.until(lambda row: all_after(row, paused_s))
+    last = await watched.until(lambda row: all_after(row, cpu_at_s(first)))
+    assert last.vm.state is State.PAUSED
+    shown = {figure.id: figure.of(last) for figure in FIGURES if figure.moving}
+    assert shown == dict.fromkeys(shown)
+    made = last.rates
+    assert made is not None
+    assert made.cpu is not None
+    # QEMU itself does a little, such as answering us.
+    assert made.cpu.core_percent == pytest.approx(0, abs=10)
+    for vcpu in made.cpu.vcpus:
+        assert vcpu.used_percent == pytest.approx(0, abs=1)
+        assert vcpu.ready_percent == pytest.approx(0, abs=1)
+    [disk] = made.disks
+    assert (disk.writes_per_s, disk.write_bytes_per_s, disk.flushes_per_s) == (0, 0, 0)
+    assert disk.write_latency_ms is None
+
+    await rig.backend.power(vm, Power.RESUME)
+    await watched.state(State.RUNNING)
+    await measured(watched)
+    assert (watched.figure("cpu") or 0) > 0
+
+
+async def begins_anew(rig: Rig, vm: VMId, watched: Watched) -> None:
+    epoch = counters(watched.last).epoch
+    await rig.backend.power(vm, Power.STOP)
+    off = await watched.until(lambda row: not row.vm.state.active)
+    assert (off.counters, off.rates) == (None, None)
+    restarted = len(watched.rows)
+    await rig.backend.power(vm, Power.START)
+    await watched.state(State.RUNNING)
+    await measured(watched)
+    assert counters(watched.last).epoch != epoch
+    # The first sample of the new run has nothing to be compared with.
+    first = next(row for row in watched.rows[restarted:] if row.counters is not None)
+    assert first.rates is None
+
+    # Nor has that of a run that began between two samples.
+    epoch = counters(watched.last).epoch
+    await rig.backend.power(vm, Power.STOP)
+    await rig.backend.power(vm, Power.START)
+    first = await watched.until(
+        lambda row: row.counters is not None and row.counters.epoch != epoch
+    )
+    assert first.rates is None
+    await measured(watched)
 
 
 @pytest.fixture
@@ -161,10 +163,9 @@ async def load(rig: Rig, vm: VMId) -> None:
 
 
 async def measured(watched: Watched) -> None:
-    """Wait for rates of all that is busy."""
+    """Wait for rates of all that is busy, over what lies between before and now."""
     began_s = time.monotonic()
-    first = await watched.until(lambda row: all_after(row, began_s))
-    await watched.until(lambda row: all_after(row, cpu_at_s(first)))
+    await watched.until(lambda row: all_after(row, began_s))
 
 
 def all_after(row: VMView, at_s: float) -> bool:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stalls")]
 
 FLOOD_BYTES = 20_000_000
-TRICKLE_BYTES = int(os.environ.get("VMTUI_TRICKLE_BYTES", "400000"))
+TRICKLE_BYTES = int(os.environ.get("VMTUI_TRICKLE_BYTES", "200000"))
 """An emulated serial port takes a second for about 100 kB: 20 MB are for who has the minutes."""
 
 

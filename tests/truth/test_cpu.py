@@ -26,7 +26,7 @@ from vmtui.views import VMView
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
 
-SPAN_S = 6.0
+SPAN_S = 4.0
 CLOSE = 3.0
 """Percent of a core: libvirt counts in steps of 10 ms, over at least a second or two."""
 

@@ -87,17 +87,18 @@ async def test_rates_add_up_to_what_was_done(rig: Rig) -> None:
         GuestShell.of(rig.backend, vm) as shell,
         Watched.over(rig, vm) as [watched],
     ):
+        began_s = time.monotonic()
+        await watched.until(
+            lambda row: bool(row.rates and row.rates.disks and disk(row).at_s > began_s)
+        )
         for name, load in LOADS.items():
             print(name)  # the last one is that which failed
             await rates_add_up(load, shell, watched)
 
 
 async def rates_add_up(load: Load, shell: GuestShell, watched: Watched) -> None:
+    # The disk has been idle since the newest row, so that all of the load comes after it.
     before = await GuestDisk.read(shell)
-    began_s = time.monotonic()
-    await watched.until(
-        lambda row: bool(row.rates and row.rates.disks and disk(row).at_s > began_s)
-    )
     start = len(watched.rows) - 1
     await shell.run(f"({load.command}) 2>/dev/null")
     ended_s = time.monotonic()

@@ -22,7 +22,7 @@ STALLED_WITHIN_BEATS = 3
 LONGEST_BEAT_S = 3.0
 """Waiting for the one that hangs would take at least this; a busy machine takes less."""
 
-HELD_S = 5.0
+HELD_S = LONGEST_BEAT_S + 1
 
 
 @contextmanager
