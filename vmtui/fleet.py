@@ -6,7 +6,8 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
 from vmtui.alarms import Thresholds
 from vmtui.backends.base import (
@@ -25,8 +26,10 @@ from vmtui.pace import Pace
 from vmtui.spec import Limits, VMSpec
 from vmtui.spec_problems import problems
 from vmtui.tasks import Tasks
-from vmtui.undo import Undos
 from vmtui.views import FleetView, VMRef
+
+if TYPE_CHECKING:
+    from vmtui.undo import Undos
 
 GATHERED_S = 0.25
 """How long new figures may wait for those of other connections, where there are more than FEW."""
@@ -75,8 +78,14 @@ class Fleet:
             for e in endpoints
         ]
         self.tasks = Tasks(self._changed)
-        self.undos = Undos()
         self._supervisors: list[asyncio.Task[None]] = []
+
+    @cached_property
+    def undos(self) -> Undos:
+        """The last change of each VM."""
+        from vmtui.undo import Undos  # noqa: PLC0415 (listing has to be quick)
+
+        return Undos()
 
     # -- life ------------------------------------------------------------------------------
 

@@ -6,15 +6,11 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, Flag, auto
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import InputError
-from vmtui.hardware.around import Balloon, Barrier, FirmwareFacts, TpmFacts
-from vmtui.hardware.changes import Change, ChangePlan, DefinitionText, Outcome, When
-from vmtui.hardware.cores import CoreMap
-from vmtui.hardware.devices import HostDevice
-from vmtui.hardware.tree import Hardware
+from vmtui.hardware.when import When
 from vmtui.model import VM, Event, Host, Power, VMId
 from vmtui.parts import CloudInit
 from vmtui.picture import Picture
@@ -22,6 +18,13 @@ from vmtui.progress import Progress as Progress  # noqa: PLC0414 (part of the se
 from vmtui.progress import ProgressSink as ProgressSink  # noqa: PLC0414
 from vmtui.progress import no_progress as no_progress  # noqa: PLC0414
 from vmtui.spec import Limits, VMSpec
+
+if TYPE_CHECKING:  # listing has to be quick, and needs none of it
+    from vmtui.hardware.around import Balloon, Barrier, FirmwareFacts, TpmFacts
+    from vmtui.hardware.changes import Change, ChangePlan, DefinitionText, Outcome
+    from vmtui.hardware.cores import CoreMap
+    from vmtui.hardware.devices import HostDevice
+    from vmtui.hardware.tree import Hardware
 
 
 class Feature(Flag):

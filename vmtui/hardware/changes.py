@@ -8,15 +8,8 @@ from enum import StrEnum
 from vmtui.hardware.devices import Device
 from vmtui.hardware.tree import Takes
 from vmtui.hardware.values import Value
+from vmtui.hardware.when import When as When  # noqa: PLC0414 (part of a change)
 from vmtui.model import VMId
-
-
-class When(StrEnum):
-    """What somebody asks for."""
-
-    AUTO = "auto"  # for good, and live as well where that can be
-    LIVE = "live"  # now and only now; refused where it can't be
-    NEXT_BOOT = "next-boot"
 
 
 @dataclass(frozen=True, slots=True)

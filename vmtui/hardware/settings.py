@@ -8,7 +8,6 @@ value now and at its next boot; they know no others.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import Enum
 
 from vmtui.errors import InputError
@@ -174,7 +173,12 @@ SETTINGS: tuple[Setting, ...] = (
         PartKind.FIRMWARE,
         ("firmware", "firmware", _choice("bios", "uefi", "secure-boot"), "What starts the guest."),
         ("firmware.keys", "enrolled keys", _SWITCH, "Secure Boot without keys enforces nothing."),
-        ("boot.order", "boot order", _LIST, "Of disk, cdrom and network, the first first."),
+        (
+            "boot.order",
+            "boot order",
+            Form(Kind.LIST, ("disk", "cdrom", "network")),
+            "Of disk, cdrom and network, the first first.",
+        ),
         ("boot.menu", "boot menu", _SWITCH, "The firmware offers to choose."),
         (
             "boot.once",
@@ -253,6 +257,8 @@ def setting(key: str) -> Setting:
 
 def _near(key: str) -> list[str]:
     """Those of the same family; else those that are written nearly so."""
+    from difflib import get_close_matches  # noqa: PLC0415 (rarely needed)
+
     family = key.partition(".")[0]
     known = [one.key for one in SETTINGS]
     return [k for k in known if k.partition(".")[0] == family] or get_close_matches(key, known)

@@ -28,7 +28,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How values of one setting are written; `least` and `most` bound sizes and counts."""
+    """How values of one setting are written; `least` and `most` bound sizes and counts.
+
+    `choices` are all that there is, of a list: for each of its parts.
+    """
 
     kind: Kind
     choices: tuple[str, ...] = ()
@@ -49,8 +52,12 @@ class Form:
             case Kind.SWITCH:
                 return _switch(text)
             case Kind.LIST:
-                return tuple(dict.fromkeys(p.strip() for p in text.split(",") if p.strip()))
-        if self.kind is Kind.CHOICE and text not in self.choices:
+                parts = tuple(dict.fromkeys(p.strip() for p in text.split(",") if p.strip()))
+                return tuple(self._chosen(part) for part in parts)
+        return self._chosen(text)
+
+    def _chosen(self, text: str) -> str:
+        if self.choices and text not in self.choices:
             raise ValueError(f"{plain(text)!r} is none of: {', '.join(self.choices)}")
         return text
 
@@ -76,7 +83,9 @@ class Form:
     @property
     def told(self) -> str:
         """What values there are, in a few words, such as `number from 1 to 64`."""
-        text = ", ".join(self.choices) if self.choices else self.kind.value
+        text = ", ".join(self.choices) or self.kind.value
+        if self.choices and self.kind is Kind.LIST:
+            text = f"list of {text}"
         if self.least is not None:
             text += f" from {self.shown(self.least)}"
         if self.most is not None:
