@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from vmtui.balance.compliance import Memory
 from vmtui.balance.guests import Guest, HostMemory
@@ -31,6 +31,10 @@ class Simulated:
     target: int = 0
     swaps: bool = False
     stuck_at_s: float | None = None  # its figures are of that moment from then on
+    kernel: int = 0  # what its kernel took at its start: it is in no figure
+    period_s: float = 0.0  # how long its figures stay as they are; 0: they are always of now
+    told: Guest | None = None
+    told_at_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.actual = self.target = self.actual or self.ceiling
@@ -43,6 +47,13 @@ class Simulated:
 
     def seen(self, now_s: float) -> Guest:
         """What it tells."""
+        if self.told is None or now_s - self.told_at_s >= self.period_s:
+            self.told, self.told_at_s = self._figures(now_s), now_s
+        if not self.period_s:
+            return self.told
+        return replace(self.told, actual_bytes=self.actual, age_s=now_s - self.told_at_s)
+
+    def _figures(self, now_s: float) -> Guest:
         age_s = 0.0 if self.stuck_at_s is None else max(0.0, now_s - self.stuck_at_s)
         used = min(self.actual, self.demand(now_s - age_s) + OWN)
         return Guest(
@@ -51,7 +62,7 @@ class Simulated:
             self.ceiling,
             self.actual,
             self.target,
-            self.actual - used,
+            max(0, self.actual - self.kernel - used),
             used,
             age_s=age_s,
             swaps=self.swaps,

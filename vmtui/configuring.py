@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from vmtui.backends.base import Configures, Feature, ProgressSink, no_progress
 from vmtui.ballooning import check
-from vmtui.errors import StateError, UnsupportedError, read_only
+from vmtui.errors import OperationError, StateError, UnsupportedError, read_only
 from vmtui.fleet import Fleet
 from vmtui.hardware.changes import Assign, Change, ChangePlan, DefinitionText, Outcome, When
 from vmtui.hardware.tree import Hardware
@@ -15,6 +16,8 @@ from vmtui.views import VMRef
 from vmtui.whole import whole
 
 TARGET = "memory.target"
+
+_log = logging.getLogger(__name__)
 
 
 def configures(fleet: Fleet, ref: VMRef) -> Configures:
@@ -88,7 +91,11 @@ async def _noted(
         outcome.undo,
         None if outcome.undo else before,
     )
-    await fleet.undos.keep(ref, undo)
+    try:
+        await fleet.undos.keep(ref, undo)
+    except OperationError as error:
+        # The change is done all the same, and what came of it has to be told.
+        _log.warning("the last change of %s can't be undone: %s", plan.name, error)
 
 
 async def plan_undo(fleet: Fleet, ref: VMRef) -> ChangePlan:

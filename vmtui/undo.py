@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import msgspec
 import platformdirs
 
 from vmtui.errors import OperationError
-from vmtui.files import write_whole
+from vmtui.files import not_writable, write_whole
 from vmtui.hardware.changes import Assign, Attach, Change, DefinitionText, Detach, When
 from vmtui.hardware.devices import HostDevice, NewConsole, NewDisk
 from vmtui.parts import NicSpec, SharedFolder
@@ -67,7 +68,7 @@ class Undos:
         """It can't be undone any more: the VM is gone."""
         self._in_memory.pop(ref, None)
         if _lasts(ref):
-            await whole_in_thread(self._path(ref).unlink, missing_ok=True)
+            await whole_in_thread(_remove, self._path(ref))
 
     def _path(self, ref: VMRef) -> Path:
         connection = hashlib.sha256(ref.uri.encode()).hexdigest()[:16]
@@ -79,8 +80,10 @@ def _lasts(ref: VMRef) -> bool:
 
 
 def _write(path: Path, undo: Undo) -> None:
-    # A definition may have passwords in it.
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_writable(path.parent, error) from error
     before = undo.before and msgspec.to_builtins(undo.before)
     content = {
         "done": undo.done,
@@ -89,7 +92,14 @@ def _write(path: Path, undo: Undo) -> None:
         "changes": [_plain(change) for change in undo.changes],
         "before": before,
     }
+    # Private to the user: a definition may have passwords in it.
     write_whole(path, msgspec.json.encode(content))
+
+
+def _remove(path: Path) -> None:
+    # What is left over is of a VM that is gone: it harms nobody.
+    with suppress(OSError):
+        path.unlink()
 
 
 def _read(path: Path) -> Undo | None:

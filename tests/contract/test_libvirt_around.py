@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import re
-import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, replace
@@ -22,14 +20,18 @@ pytest.importorskip("libvirt")
 
 import libvirt
 
+from tests.contract.cases import until
 from tests.contract.daemon import PrivateLibvirtd
 from vmtui.backends.kvm import tpm_making, tpm_state
 from vmtui.backends.kvm.swtpm import Chip
 from vmtui.backends.libvirt.backend import LibvirtBackend
+from vmtui.backends.libvirt.metadata import tpm_secret
 from vmtui.deletion import sparing
 from vmtui.errors import InputError, OperationError, RefusedError, StateError, UnsupportedError
 from vmtui.hardware.around import Barrier, FirmwareFacts, Mark, TpmFacts
+from vmtui.hardware.cores import CoreMap
 from vmtui.hardware.devices import HostBus
+from vmtui.hardware.settings import PartKind
 from vmtui.model import Power, State, VMId
 
 pytestmark = pytest.mark.slow
@@ -57,6 +59,7 @@ class Ran:
     before: tuple[TpmFacts, FirmwareFacts, dict[str, Barrier]]
     running: tuple[TpmFacts, FirmwareFacts, dict[str, Barrier]]
     crippled: TpmFacts  # without its swtpm
+    cores: CoreMap
     refused: list[BaseException | None]  # what needs a VM that is off
 
 
@@ -99,7 +102,7 @@ async def _run(daemon: PrivateLibvirtd) -> Ran:
     try:
         before = await told(backend, vm)
         await asyncio.to_thread(start_paused, daemon, vm)
-        running = await told(backend, vm)
+        running, cores = await told(backend, vm), await backend.cores()
         calls = (
             backend.back_up_tpm(vm, Path("/nowhere")),
             backend.clear_tpm(vm),
@@ -107,10 +110,12 @@ async def _run(daemon: PrivateLibvirtd) -> Ran:
             backend.reset_variables(vm),
         )
         refused = [(await asyncio.gather(call, return_exceptions=True))[0] for call in calls]
-        os.kill(swtpm_of(vm).pid, signal.SIGKILL)
+        swtpm = swtpm_of(vm)
+        swtpm.kill()
+        await until(lambda: has_ended(swtpm))
         crippled = await backend.tpm(vm)
         await backend.power(vm, Power.STOP)
-        return Ran(vm, (await backend.vm(vm)).name, before, running, crippled, refused)
+        return Ran(vm, (await backend.vm(vm)).name, before, running, crippled, cores, refused)
     finally:
         await backend.close()
 
@@ -142,6 +147,13 @@ def swtpm_of(vm: VMId) -> psutil.Process:
         and any(vm in word for word in process.info["cmdline"] or ())
     ]
     return found
+
+
+def has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def state_of(daemon: PrivateLibvirtd, vm: VMId) -> Path:
@@ -377,6 +389,31 @@ async def test_a_deletion_takes_all_that_is_its_own(
     assert not variables.exists()
 
 
+async def test_the_key_of_a_tpm_stays_as_long_as_its_state(
+    daemon: PrivateLibvirtd, backend: LibvirtBackend
+) -> None:
+    with daemon.client() as connection:
+
+        def encrypted() -> tuple[VMId, libvirt.virSecret]:
+            vm = defined(daemon)
+            uuid = tpm_secret(vm)
+            made = connection.secretDefineXML(f"<secret private='yes'><uuid>{uuid}</uuid></secret>")
+            sealed = f"version='2.0'><encryption secret='{uuid}'/></backend>"
+            xml = connection.lookupByUUIDString(vm).XMLDesc(0)
+            connection.defineXML(xml.replace("version='2.0'/>", sealed))
+            return vm, made
+
+        vm, secret = encrypted()
+        plan = await backend.delete_plan(vm)
+        assert secret.UUIDString() in {one.name for one in plan.doomed if one.what == "TPM key"}
+        await backend.delete(vm, sparing(plan, ["TPM state"]))
+        secret.undefine()  # it is still there
+        vm, secret = encrypted()
+        await backend.delete(vm, await backend.delete_plan(vm))
+        with pytest.raises(libvirt.libvirtError):
+            secret.undefine()
+
+
 # -- isolation, devices --------------------------------------------------------------------------
 
 
@@ -409,3 +446,18 @@ async def test_the_hosts_devices_are_listed(backend: LibvirtBackend) -> None:
     for device in await backend.host_devices():
         assert device.label
         assert device.unavailable or device.group is not None or device.bus is HostBus.USB
+
+
+async def test_where_threads_may_run_is_told(backend: LibvirtBackend, ran: Ran) -> None:
+    mine = [placed for placed in ran.cores.placed if placed.vm == ran.vm]
+    assert [placed.what for placed in mine] == ["vCPU 0", "emulator"]
+    assert all(placed.cpus == ran.cores.numbers for placed in mine)
+    assert mine[0].last in ran.cores.numbers
+    assert ran.vm not in {placed.vm for placed in (await backend.cores()).placed}
+
+
+async def test_what_could_guard_its_memory_is_told(backend: LibvirtBackend, ran: Ran) -> None:
+    hardware = await backend.hardware(ran.vm)
+    [notes] = [part.notes for part in hardware.parts if part.kind is PartKind.FIRMWARE]
+    assert [note.partition(": ")[0] for note in notes[-3:]] == ["SEV", "SEV-SNP", "TDX"]
+    assert all("absent, " in note or "offered" in note for note in notes[-3:])

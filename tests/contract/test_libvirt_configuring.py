@@ -113,6 +113,9 @@ async def test_what_is_live_is_taken_at_once_and_undone(
     hardware = await backend.hardware(vm)
     assert hardware.pending == ()
     assert [hardware.entry(one.key).now for one in changes] == [one.value for one in changes]  # type: ignore[union-attr]
+    memory = hardware.part("memory")
+    assert memory is not None
+    assert memory.notes == ("the guest has taken 0 B of what is plugged in",)
     await change(backend, vm, *(one for one in outcome.undo if one != Assign("cpus", 1)))
     shares = await ask(vm, lambda d: d.schedulerParametersFlags(LIVE))
     assert (shares["cpu_shares"], shares["global_quota"]) == (usual, -1)
@@ -160,7 +163,7 @@ async def test_a_guest_sees_disks_and_cards_come_grow_and_go(
     entry = (await backend.hardware(vm)).entry("memory.target")
     assert entry is not None
     assert (entry.wanted, entry.takes) == (128 * MIB, Takes.LIVE)
-    await change(backend, vm, Assign("disk.vdb.size", 16 * MIB))
+    assert (await change(backend, vm, Assign("disk.vdb.size", 16 * MIB))).undo == ()
     assert (await ask(vm, lambda d: d.blockInfo("vdb")))[0] == 16 * MIB
     with pytest.raises(InputError, match="size"):
         await backend.plan(vm, [Assign("disk.vdb.size", 8 * MIB)])
@@ -171,6 +174,92 @@ async def test_a_guest_sees_disks_and_cards_come_grow_and_go(
     }
     targets = etree.fromstring(await ask(vm, lambda d: d.XMLDesc(0))).findall("devices/disk")
     assert len(targets) == 1
+
+
+async def test_live_only_is_gone_with_the_power(
+    backend: LibvirtBackend, system_libvirtd: SystemLibvirtd, ask: Callable[..., Any], name: str
+) -> None:
+    vm = await made(backend, replace(micro_with_disk(name), nics=(NicSpec(),)))
+    await backend.power(vm, Power.START)
+    stored = await backend.definition(vm)
+    outcome = await change(
+        backend, vm, Assign("nic.net0.link", False), Assign("notes", "x"), when=When.LIVE
+    )
+    assert await backend.definition(vm) == stored
+    assert set((await backend.hardware(vm)).pending) == {"nic.net0.link", "notes"}
+    assert outcome.undo == (Assign("notes", ""), Assign("nic.net0.link", True))
+    await change(backend, vm, *outcome.undo, when=When.LIVE)
+    assert (await backend.hardware(vm)).pending == ()
+    with pytest.raises(UnsupportedError, match="live"):
+        await backend.plan(vm, [Assign("firmware", "uefi")], When.LIVE)
+    # Someone else's text: what it does live is done, the rest waits.
+    text = stored.text.replace(
+        "<boot dev='hd'/>", "<boot dev='hd'/><!-- why --><bootmenu enable='yes'/>"
+    )
+    text = text.replace("<memory ", "<description>by hand</description><memory ", 1)
+    plan = await backend.plan_text(vm, replace(stored, text=text))
+    assert {step.change: step.takes for step in plan.steps} == {
+        Assign("description", "by hand"): Takes.BOTH,
+        Assign("boot.menu", True): Takes.NEXT_BOOT,
+    }
+    done = await backend.change(plan)
+    assert [one.problem for one in done.done] == ["", ""]
+    assert (await backend.hardware(vm)).pending == ("boot.menu",)
+    for wrong, line in (
+        (text.replace(vm, "6b1c6f0e-7d1f-4f52-9d8c-5a0f6ce2b2f1"), "line 3: its uuid"),
+        (text.replace("<features>", "<features><colour/>"), "line "),
+    ):
+        now = await backend.definition(vm)
+        with pytest.raises(InputError) as refused:
+            await backend.plan_text(vm, replace(now, text=wrong))
+        assert refused.value.why.startswith(line)
+    # What was never stored has no next boot.
+    xml = await ask(vm, lambda d: d.XMLDesc(STORED))
+    other = xml.replace(name, f"{name}-passing").replace(f"<uuid>{vm}</uuid>", "")
+
+    def run() -> str:
+        with system_libvirtd.client() as connection:
+            bare = etree.fromstring(other)
+            for path in (
+                "devices/disk",
+                "devices/interface",
+                "devices/serial/log",
+                "devices/console",
+            ):
+                for one in bare.findall(path):
+                    one.getparent().remove(one)  # type: ignore[union-attr]
+            flags = libvirt.VIR_DOMAIN_START_PAUSED
+            text = etree.tostring(bare, encoding="unicode")
+            return str(connection.createXML(text, flags).UUIDString())
+
+    passing = VMId(await asyncio.to_thread(run))
+    with pytest.raises(UnsupportedError, match="next boot"):
+        await backend.plan(passing, [Assign("notes", "x")])
+    await change(backend, passing, Assign("notes", "x"), when=When.LIVE)
+    assert (await backend.vm(passing)).notes == "x"
+
+
+async def test_what_can_not_be_plugged_in_leaves_no_file(
+    backend: LibvirtBackend, system_libvirtd: SystemLibvirtd, name: str
+) -> None:
+    def images() -> int:
+        return len(list((system_libvirtd.root / "lib/images").glob(f"{name}*")))
+
+    vm = await made(backend, VMSpec(name, boot=BLANK, memory_bytes=64 * MIB))
+    await backend.power(vm, Power.START)
+    outcome = await change(backend, vm, Attach(NewDisk(MIB)), when=When.LIVE)
+    assert (await backend.hardware(vm)).pending == ("disk.vda",)
+    assert (images(), outcome.undo) == (1, (Detach("disk.vda"),))
+    crowd = [Attach(NewDisk(MIB)) for _ in range(12)]
+    done = (await backend.change(await backend.plan(vm, crowd, When.LIVE))).done
+    failed = [one for one in done if one.problem]
+    assert 0 < len(failed) < len(crowd)
+    assert images() == 1 + len(crowd) - len(failed)
+    with pytest.raises(VmtuiError):
+        await backend.change(await backend.plan(vm, crowd[:1], When.LIVE))
+    assert images() == 1 + len(crowd) - len(failed)
+    for left in (system_libvirtd.root / "lib/images").glob(f"{name}*"):
+        left.unlink()
 
 
 async def test_what_is_stored_keeps_passwords_keys_and_variables(
@@ -226,6 +315,22 @@ async def test_a_tpm_is_encrypted_by_a_secret_of_its_own(
     assert usage == libvirt.VIR_SECRET_USAGE_TYPE_VTPM
     await backend.power(vm, Power.START)
     await backend.power(vm, Power.STOP)
+    with pytest.raises(UnsupportedError, match="before the TPM has a state"):
+        await backend.plan(vm, [Assign("tpm.encrypted", False)])
+
+
+async def test_a_guest_without_a_driver_is_told_as_such(backend: LibvirtBackend, name: str) -> None:
+    vm = await made(backend, VMSpec(name, boot=BLANK, memory_bytes=64 * MIB))
+    await backend.power(vm, Power.START)  # it finds nothing to boot
+    await backend.ask_memory(vm, 48 * MIB)
+    balloon = await backend.balloon(vm)
+    assert (balloon.target_bytes, balloon.actual_bytes) == (48 * MIB, 64 * MIB)
+    assert balloon.answers is False
+    await backend.power(vm, Power.STOP)
+    await change(backend, vm, Assign("balloon", False))
+    await backend.power(vm, Power.START)
+    with pytest.raises(UnsupportedError, match="no balloon"):
+        await backend.balloon(vm)
 
 
 async def test_another_boot_device_is_for_one_start(

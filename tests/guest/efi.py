@@ -42,7 +42,7 @@ def missing() -> str:
 
 
 def signed() -> Path:
-    """Shim, GRUB and the kernel of the distribution, and the micro guest: from the cache, or now."""
+    """The distribution's shim, GRUB and kernel, and the micro guest: from the cache or made now."""
     package = distro.packaged()
     assert package is not None
     key = hashlib.sha256(Path(__file__).read_bytes() + package.release.encode()).hexdigest()[:16]

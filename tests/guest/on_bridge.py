@@ -9,9 +9,11 @@ from pathlib import Path
 
 from tests.guest.direct import desk
 from vmtui.backends.base import no_progress
+from vmtui.backends.kvm.backend import KvmBackend
 from vmtui.counters import Counters
 from vmtui.errors import OperationError
-from vmtui.model import Power
+from vmtui.hardware.changes import Attach
+from vmtui.model import Power, VMId
 from vmtui.parts import NetworkKind, NicSpec
 from vmtui.spec import BLANK, VMSpec
 from vmtui.units import MIB
@@ -54,6 +56,23 @@ async def main() -> None:
             for nic in counters.nics:
                 assert f" {nic.name}:" in ports
                 assert nic.tx_bytes is not None
+            await one_more(backend, vm, bridge)
+
+
+async def one_more(backend: KvmBackend, vm: VMId, bridge: str) -> None:
+    """A card that is attached while QEMU runs gets a tap too; the other bridge is refused."""
+    card = Attach(NicSpec(NetworkKind.BRIDGE, bridge))
+    outcome = await backend.change(await backend.plan(vm, [card]))
+    assert [done.problem for done in outcome.done] == [""]
+    counters = (await backend.counters([vm]))[vm]
+    assert isinstance(counters, Counters)
+    ports = await asyncio.to_thread(_ip, "-o", "link", "show", "master", bridge)
+    assert len(counters.nics) == 3
+    assert all(f" {nic.name}:" in ports for nic in counters.nics)
+    other = Attach(NicSpec(NetworkKind.BRIDGE, "second"))
+    outcome = await backend.change(await backend.plan(vm, [other]))
+    assert "can't be put on the bridge" in outcome.done[0].problem
+    assert (await backend.vm(vm)).pending, "it is there at the next boot"
 
 
 if __name__ == "__main__":

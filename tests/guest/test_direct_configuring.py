@@ -12,6 +12,7 @@ import pytest
 from tests.guest.direct import PRINT_LIMIT_S, Desk, desk
 from tests.guest.shell import shell
 from vmtui.backends.base import no_progress
+from vmtui.backends.kvm import held
 from vmtui.backends.kvm.backend import KvmBackend
 from vmtui.backends.kvm.configuring import live
 from vmtui.counters import Counters
@@ -146,6 +147,10 @@ async def test_a_guest_sees_what_is_changed_while_it_runs(
         monkeypatch.setattr(live, "GUEST_LIMIT_S", 0.0)
         refused = await backend.change(await backend.plan(vm, outcome.undo))
         assert "did not let it go" in refused.done[0].problem
+        assert "disk.vdb" in (await other.hardware(vm)).pending
+        await changed(backend, vm, *refused.undo)
+        assert (await other.hardware(vm)).pending == ("disk.vda.rate",)
+        await backend.change(await backend.plan(vm, outcome.undo))
         await backend.power(vm, Power.RESUME)
         await guest.sees(DISKS, "vda")
         again = await backend.change(await backend.plan(vm, outcome.undo, When.LIVE))
@@ -219,3 +224,37 @@ async def protects(backend: KvmBackend, vm: VMId) -> None:
         await backend.delete(vm, plan)
     await changed(backend, vm, Assign("protected", False))
     await backend.power(vm, Power.STOP)
+
+
+async def test_what_others_began_is_finished_or_told(
+    site: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A vmtui that was killed before it let QEMU go; one of before that noted nothing."""
+    backend = await site.backend()
+    vm = await backend.create(VMSpec("web", MICRO, disk_bytes=MIB), no_progress)
+    await changed(backend, vm, Assign("disk.vda.iops", 700), Assign("nic.net0.link", False))
+    with monkeypatch.context() as patched:
+        patched.setattr(held, "let_go", nothing)
+        await backend.power(vm, Power.START)
+    other = await site.backend()
+    assert (await other.vm(vm)).state is State.PAUSED
+    await other.power(vm, Power.RESUME)
+    assert (await other.vm(vm)).state is State.RUNNING
+    assert await iops(other, vm) == 700
+
+    (site.store.runtime("web") / "running.json").unlink()
+    late = await site.backend()
+    hardware = await late.hardware(vm)
+    [note] = hardware.parts[0].notes
+    assert "older vmtui" in note
+    assert hardware.pending == ()
+    plan = await late.plan(vm, [Assign("disk.vda.iops", None), Attach(NewDisk(MIB))])
+    assert [step.takes for step in plan.steps] == [Takes.NEXT_BOOT, Takes.NEXT_BOOT]
+    await late.change(plan)
+    assert await iops(late, vm) == 700
+    await late.ask_memory(vm, 200 * MIB)
+    assert (await late.balloon(vm)).target_bytes is None, "nobody could tell it"
+
+
+async def nothing(_: object) -> None:
+    """Instead of letting QEMU go."""

@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from vmtui.units import MIB
@@ -57,12 +57,8 @@ def _needed(program: str) -> Iterator[str]:
     return (found[1] for found in _LIBRARY.finditer(told.stdout))
 
 
-def write(disk: str, scratch: Path, content: Iterable[bytes]) -> None:
-    """Put it at the beginning of a qcow2 file of nobody who runs."""
-    raw = scratch / "content.raw"
-    with raw.open("wb") as file:
-        file.writelines(content)
-        file.truncate(DISK_BYTES)
-    subprocess.run(
-        ["qemu-img", "convert", "-n", "-f", "raw", "-O", "qcow2", raw, disk], check=True
-    )
+def write(disk: str, scratch: Path) -> None:
+    """Put them at the beginning of a qcow2 file of `DISK_BYTES` that nothing uses."""
+    raw = scratch / "tools.raw"
+    raw.write_bytes(tar().ljust(DISK_BYTES, b"\0"))
+    subprocess.run(["qemu-img", "convert", "-n", "-f", "raw", "-O", "qcow2", raw, disk], check=True)

@@ -44,3 +44,10 @@ def _aside() -> Iterator[tuple[int, int]]:
     os.sched_setaffinity(0, {second})
     yield first, second
     os.sched_setaffinity(0, allowed)
+
+
+@pytest.fixture
+def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guests report their memory more often than users need, so that less is waited for."""
+    for module in ("kvm.questions", "libvirt.devices_xml"):
+        monkeypatch.setattr(f"vmtui.backends.{module}.GUEST_PERIOD_S", 1)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.guest import efi
+from tests.truth.changing import changed
 from tests.truth.rigs import Rig
 from tests.truth.shell import GuestShell
-from vmtui.backends.base import Backend, Configures, Consoles, no_progress
+from vmtui.backends.base import Backend, Consoles, FirmwareVariables, no_progress
 from vmtui.hardware.changes import Assign, Attach
 from vmtui.hardware.devices import NewDisk
 from vmtui.model import Firmware, Power, VMId
@@ -35,12 +36,12 @@ async def test_only_what_is_signed_starts_while_secure_boot_is_on(
     rig: Rig, signed: Path, tmp_path: Path
 ) -> None:
     backend = rig.backend
-    assert isinstance(backend, Configures)
+    assert isinstance(backend, FirmwareVariables)
     unsigned = efi.unsigned(tmp_path)
     boot = Boot(BootKind.DISK, unsigned, "raw", unsigned.stat().st_size)
     spec = VMSpec("signed", boot, memory_bytes=512 * MIB, firmware=Firmware.SECURE_BOOT)
     vm = await backend.create(spec, no_progress)
-    await backend.change(await backend.plan(vm, [Attach(NewDisk(path=signed))]))
+    await changed(backend, vm, Attach(NewDisk(path=signed)))
 
     await backend.power(vm, Power.START)
     await prints(backend, vm, efi.REFUSED)
@@ -48,7 +49,9 @@ async def test_only_what_is_signed_starts_while_secure_boot_is_on(
         assert await shell.run(efi.TELL) == "1"
     await backend.power(vm, Power.STOP)
 
-    await backend.change(await backend.plan(vm, [Assign("firmware", "uefi")]))
+    await changed(backend, vm, Assign("firmware", "uefi"))
+    if backend.uri != "kvm:":  # libvirt keeps the variables, and the keys in them with those
+        await backend.reset_variables(vm)
     await backend.power(vm, Power.START)
     await prints(backend, vm, efi.UNSIGNED_SAYS)
 

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.guest import tools
+from tests.truth.changing import changed
 from tests.truth.rigs import Rig
 from tests.truth.shell import GuestShell
-from vmtui.backends.base import Configures, Tpms, no_progress
-from vmtui.hardware.changes import Assign, Change
-from vmtui.model import Firmware, Power, VMId
+from vmtui.backends.base import Tpms, no_progress
+from vmtui.hardware.changes import Assign
+from vmtui.model import Firmware, Power
 from vmtui.spec import VMSpec
 from vmtui.units import MIB
 
@@ -40,7 +41,7 @@ STORE = (
     f"tpm2_nvdefine -Q -C o -s {len(SECRET)} {INDEX} &&"
     f" printf '{SECRET}' | tpm2_nvwrite -C o -i - {INDEX}"
 )
-READ = f"tpm2_nvread -C o {INDEX} && echo"
+READ = f"tpm2_nvread -C o -s {len(SECRET)} {INDEX} && echo"
 
 NO_EVENT = {"0" * 64, "f" * 64}
 """What a PCR is that nobody has extended."""
@@ -53,10 +54,10 @@ async def test_what_was_sealed_can_be_unsealed_whatever_became_of_the_vm(
     assert isinstance(backend, Tpms)
     spec = VMSpec("sealed", firmware=Firmware.UEFI, disk_bytes=tools.DISK_BYTES)
     vm = await backend.create(spec, no_progress)
-    await changed(rig, vm, Assign("tpm", "crb"), Assign("tpm.encrypted", True))
+    await changed(backend, vm, Assign("tpm", "crb"), Assign("tpm.encrypted", True))
     [disk] = (await backend.vm(vm)).disks
     assert disk.source is not None
-    tools.write(disk.source, tmp_path, [tools.tar()])
+    tools.write(disk.source, tmp_path)
 
     await backend.power(vm, Power.START)
     async with GuestShell.of(backend, vm) as shell:
@@ -75,8 +76,8 @@ async def test_what_was_sealed_can_be_unsealed_whatever_became_of_the_vm(
 
     backup = tmp_path / "backup"
     await backend.back_up_tpm(vm, backup)
-    await changed(rig, vm, Assign("description", "edited"), Assign("memory", 320 * MIB))
-    await changed(rig, vm, Assign("name", "unsealed"))
+    await changed(backend, vm, Assign("description", "edited"), Assign("memory", 320 * MIB))
+    await changed(backend, vm, Assign("name", "unsealed"))
     await backend.clear_tpm(vm)
     await backend.restore_tpm(vm, backup)
 
@@ -87,13 +88,6 @@ async def test_what_was_sealed_can_be_unsealed_whatever_became_of_the_vm(
         assert await shell.run(READ) == SECRET
 
 
-async def changed(rig: Rig, vm: VMId, *changes: Change) -> None:
-    """Planned and done."""
-    assert isinstance(rig.backend, Configures)
-    outcome = await rig.backend.change(await rig.backend.plan(vm, changes))
-    assert [done.problem for done in outcome.done] == [""] * len(changes)
-
-
 def nobody_reads(state: Path, copy: Path) -> None:
     """Who has the state and not its key has nothing."""
     shutil.copytree(state, copy)
@@ -101,9 +95,9 @@ def nobody_reads(state: Path, copy: Path) -> None:
     assert files
     assert all(SECRET.encode() not in path.read_bytes() for path in files)
     [folder] = {path.parent for path in files}
+    serving = ("--flags", "startup-clear", "--server", f"type=unixio,path={folder}/socket")
     begun = subprocess.run(
-        ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}", "--flags", "startup-clear"]
-        + ["--server", f"type=unixio,path={folder}/socket", "--terminate"],
+        ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={folder}", *serving],
         capture_output=True,
         text=True,
         timeout=60,

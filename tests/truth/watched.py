@@ -23,8 +23,9 @@ PATIENCE_S = 60.0
 class Watched:
     """Rows of one VM, oldest first; a row that did not change is there once."""
 
-    def __init__(self, ref: VMRef) -> None:
-        self._ref = ref
+    def __init__(self, fleet: Fleet, ref: VMRef) -> None:
+        self.fleet = fleet
+        self.ref = ref
         self.rows: list[VMView] = []
 
     @classmethod
@@ -32,8 +33,8 @@ class Watched:
     async def over(cls, rig: Rig, *vms: VMId) -> AsyncIterator[list[Watched]]:
         """Watched while inside, by a client of its own."""
         client = rig.connect()
-        watched = [cls(VMRef(client.uri, vm)) for vm in vms]
         fleet = Fleet([Endpoint(client, "truth")], interval_s=BEAT_S)
+        watched = [cls(fleet, VMRef(client.uri, vm)) for vm in vms]
 
         def look(view: FleetView) -> None:
             for one in watched:
@@ -48,7 +49,7 @@ class Watched:
 
     def look(self, view: FleetView) -> None:
         """Keep the row of now, if it is another one."""
-        row = view.row(self._ref)
+        row = view.row(self.ref)
         if row is not None and (not self.rows or row is not self.rows[-1]):
             self.rows.append(row)
 

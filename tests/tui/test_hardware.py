@@ -27,6 +27,9 @@ from vmtui.screens.trash import TrashScreen
 from vmtui.screens.typed import TypeNameScreen
 from vmtui.screens.vm import VMScreen
 
+SIZE = (90, 30)
+"""Smaller screens are drawn in less time."""
+
 
 def vm_of(app: VmtuiApp, name: str) -> VM:
     return app.fleet.vm(app.fleet.find(name))
@@ -53,7 +56,7 @@ async def at(pilot: Pilot[None], app: VmtuiApp, key: str) -> None:
 
 
 async def test_a_setting_is_judged_while_it_is_typed_and_planned_before_it_is_done() -> None:
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         screen = await hardware(pilot, app, "web-01")
         await press(pilot, "2", "enter")
         await until(pilot, lambda: isinstance(app.screen, EntryEditor))
@@ -79,7 +82,7 @@ async def test_a_setting_is_judged_while_it_is_typed_and_planned_before_it_is_do
 
 
 async def test_what_waits_for_the_next_boot_is_marked_until_the_power_cycle() -> None:
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         screen = await hardware(pilot, app, "web-01")
         await press(pilot, "2", "enter", "8", "enter")
         await plan(pilot, app)
@@ -99,7 +102,7 @@ async def test_what_waits_for_the_next_boot_is_marked_until_the_power_cycle() ->
 
 
 async def test_switches_turn_and_choices_are_chosen() -> None:
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         await hardware(pilot, app, "win11")
         await at(pilot, app, "protected")
         await press(pilot, "enter")
@@ -126,7 +129,7 @@ async def test_switches_turn_and_choices_are_chosen() -> None:
 
 
 async def test_devices_are_attached_and_detached() -> None:
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         screen = await hardware(pilot, app, "web-01")
         await press(pilot, "plus")
         await until(pilot, lambda: "shared folder" in whole(app))
@@ -157,7 +160,7 @@ async def test_devices_are_attached_and_detached() -> None:
 
 
 async def test_what_a_guest_does_not_let_go_of_is_told() -> None:
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         await hardware(pilot, app, "router")
         await at(pilot, app, "nic.net0")
         await press(pilot, "minus")
@@ -168,7 +171,7 @@ async def test_what_a_guest_does_not_let_go_of_is_told() -> None:
 
 
 async def test_removing_a_tpm_needs_the_name() -> None:
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         await point(pilot, app, "win11")
         await press(pilot, "t")
         await until(pilot, lambda: "sha256" in whole(app))
@@ -189,7 +192,7 @@ async def test_removing_a_tpm_needs_the_name() -> None:
 
 async def test_a_tpm_is_added_cleared_and_its_state_restored(tmp_path: Path) -> None:
     backup = tmp_path / "state"
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         await point(pilot, app, "old-db")
         await press(pilot, "t")
         await until(pilot, lambda: "It has none" in whole(app))
@@ -218,7 +221,7 @@ async def test_a_tpm_is_added_cleared_and_its_state_restored(tmp_path: Path) -> 
 
 
 async def test_deletion_spares_what_is_chosen_and_the_trash_gives_back() -> None:
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         await point(pilot, app, "win11")
         await press(pilot, "X")
         await until(pilot, lambda: "disk keys sealed in it are lost" in whole(app))
@@ -242,7 +245,7 @@ async def test_deletion_spares_what_is_chosen_and_the_trash_gives_back() -> None
 
 
 async def test_restrict_is_one_plan() -> None:
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         await point(pilot, app, "pihole")
         await press(pilot, "B")
         await until(pilot, lambda: "▲ weak" in whole(app))
@@ -257,7 +260,7 @@ async def test_restrict_is_one_plan() -> None:
 
 
 async def test_panels_of_firmware_and_cpus() -> None:
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         await point(pilot, app, "win11")
         await press(pilot, "f")
         await until(pilot, lambda: "on, with enrolled keys" in whole(app))
@@ -284,7 +287,7 @@ async def test_panels_of_firmware_and_cpus() -> None:
 
 
 async def test_the_palette_knows_every_setting() -> None:
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         await point(pilot, app, "web-01")
         titles = [command.title.lower() for command in app.get_system_commands(app.dashboard)]
         for known in SETTINGS:
@@ -310,7 +313,7 @@ async def test_the_definition_goes_through_the_users_editor(
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setenv("EDIT", 's/^"cpus" = .*/"cpus" = "many"/')
     monkeypatch.setattr(VmtuiApp, "suspend", _suspended)
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         await point(pilot, app, "web-01")
         await press(pilot, "e")
         await until(pilot, lambda: "'many' is not a whole number" in whole(app))
@@ -328,18 +331,73 @@ def _suspended(_: VmtuiApp) -> Iterator[None]:
     yield
 
 
+ITEMS = (
+    ("m 1", "description"),
+    ("m 2", "I/O threads"),
+    ("m 3", "huge pages"),
+    ("m 6", "IOPS burst"),
+    ("m 8", "network:default"),
+    ("m plus", "PCI device"),
+    ("m plus 7", "IOMMU group"),
+    ("m 5 enter", "← → choose"),
+    ("b", "guest uses"),
+    ("t", "PCR banks"),
+    ("f", "begun from"),
+    ("f 1", "boot once from"),
+    ("K", "node 1"),
+    ("K p", "dedicated"),
+    ("B", "system calls"),
+    ("B r", "page sharing: on → off"),
+    ("A", "automatic balance: off → on"),
+    ("L", "protected: off → on"),
+    ("Q", "page sharing: on → off"),
+    ("X", "stays"),
+    ("Z", "The trash is empty."),
+)
+"""Keys from the list of VMs, at most three, and what they lead to."""
+
+
+async def test_all_is_three_keys_away() -> None:
+    async with running(DemoBackend("demo:?vms=2"), size=SIZE) as (app, pilot):
+        await point(pilot, app, "win11")
+        for keys, text in ITEMS:
+            assert len(keys.split()) <= 3
+            for key in keys.split():
+                await press(pilot, key)
+                # What is read first is waited for, as a person would.
+                await until(pilot, lambda: "Reading …" not in whole(app))
+            await until(pilot, lambda text=text: text in whole(app))  # type: ignore[misc]
+            while app.screen is not app.dashboard:
+                await press(pilot, "escape")
+            await until(pilot, lambda text=text: text not in whole(app))  # type: ignore[misc]
+
+
 async def test_read_only_shows_hardware_and_changes_nothing() -> None:
-    async with running(read_only=True) as (app, pilot):
-        await hardware(pilot, app, "web-01")
+    async with running(read_only=True, size=SIZE) as (app, pilot):
+        screen = await hardware(pilot, app, "web-01")
+        await pilot.click(screen.detail, offset=(8, 5))
+        await until(pilot, lambda: "▸   notes" in whole(app))
         await at(pilot, app, "autostart")
         await press(pilot, "enter")
         await until(pilot, lambda: "read-only" in said(app))
+        await press(pilot, "t")
+        await until(pilot, lambda: "It has none" in whole(app))
+        await press(pilot, "a")
+        await until(pilot, lambda: said(app).count("changing web-01 is refused") == 2)
+        assert not vm_of(app, "web-01").pending
+
+
+async def test_one_dialog_is_for_one_vm() -> None:
+    async with running(size=SIZE) as (app, pilot):
+        await press(pilot, "space", "space", "b")
+        await until(pilot, lambda: "2 are marked" in said(app))
+        assert app.screen is app.dashboard
 
 
 async def test_a_backend_that_can_not_configure_says_so() -> None:
     class Plain(DemoBackend):
         features = DemoBackend.features & ~DemoBackend.features.CONFIGURE
 
-    async with running(Plain()) as (app, pilot):
+    async with running(Plain(), size=SIZE) as (app, pilot):
         await press(pilot, "tab", "tab", "tab")
         await until(pilot, lambda: "can't configure VMs" in shown(app.dashboard.detail))

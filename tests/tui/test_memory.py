@@ -12,6 +12,9 @@ from vmtui.screens.balloon import BalloonScreen
 from vmtui.units import GIB, MIB
 from vmtui.widgets.memory_slider import MemorySlider
 
+SIZE = (90, 30)
+"""Smaller screens are drawn in less time."""
+
 
 async def memory(pilot: Pilot[None], app: VmtuiApp, name: str) -> MemorySlider:
     """The slider of a VM, once its figures are there."""
@@ -28,7 +31,7 @@ def id_of(app: VmtuiApp, name: str) -> VMId:
 
 async def test_a_target_is_chosen_by_keys_mouse_and_digits_and_reached() -> None:
     backend = DemoBackend()
-    async with running(backend) as (app, pilot):
+    async with running(backend, size=SIZE) as (app, pilot):
         slider = await memory(pilot, app, "web-01")
         assert slider.target_bytes == 3 * GIB
         await press(pilot, "left", "left")
@@ -47,7 +50,7 @@ async def test_a_target_is_chosen_by_keys_mouse_and_digits_and_reached() -> None
 
 
 async def test_a_size_that_can_not_be_is_told_while_it_is_typed() -> None:
-    async with running(size=(80, 24)) as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         await memory(pilot, app, "web-01")
         await press(pilot, "9")
         await until(pilot, lambda: "has no unit" in whole(app))
@@ -57,7 +60,7 @@ async def test_a_size_that_can_not_be_is_told_while_it_is_typed() -> None:
 
 async def test_the_floor_protects_unless_somebody_insists() -> None:
     backend = DemoBackend()
-    async with running(backend) as (app, pilot):
+    async with running(backend, size=SIZE) as (app, pilot):
         await memory(pilot, app, "web-01")
         await press(pilot, *"500M", "enter")
         await until(pilot, lambda: "is not asked to do with 500 MiB" in whole(app))
@@ -71,7 +74,7 @@ async def test_the_floor_protects_unless_somebody_insists() -> None:
 
 
 async def test_a_guest_without_driver_does_not_comply() -> None:
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         await memory(pilot, app, "router")
         assert "its guest has no driver" in whole(app)
         await press(pilot, *"600M", "enter")
@@ -79,7 +82,7 @@ async def test_a_guest_without_driver_does_not_comply() -> None:
 
 
 async def test_automatic_balance_is_switched_with_its_plan() -> None:
-    async with running() as (app, pilot):
+    async with running(size=SIZE) as (app, pilot):
         await memory(pilot, app, "web-01")
         await press(pilot, "a")
         await until(pilot, lambda: "automatic balance: off → on" in whole(app))

@@ -117,6 +117,21 @@ def test_stale_figures_move_nothing() -> None:
     assert host.tick().decisions == ()  # told once
 
 
+def test_a_guest_keeps_its_reserve_whatever_its_figures_leave_out() -> None:
+    """They are seldom new, and know nothing of what the kernel took at the start."""
+    idle = Simulated("idle", 512 * MIB, steady(32 * MIB), kernel=48 * MIB, period_s=5.0)
+    host = Host(200 * MIB, [idle])
+
+    def has_its_reserve() -> None:
+        assert idle.actual - idle.kernel - OWN - 32 * MIB >= idle.reserve - MIB, host.log
+
+    host.run(120, has_its_reserve)
+    assert idle.actual < 256 * MIB, "the host is short, so all else was taken"
+    host.log.clear()
+    host.run(300, has_its_reserve)
+    assert host.log == [], "it has come to rest"
+
+
 def test_one_that_ignores_is_left_alone_for_longer_each_time() -> None:
     deaf = Simulated("deaf", 4 * GIB, steady(256 * MIB), speed=0)
     host = Host(4 * GIB + 100 * MIB, [deaf])

@@ -141,6 +141,8 @@ def test_a_plan_changes_nothing_and_a_change_is_seen_and_undone(vmtui: Run) -> N
         (("balloon", "old-db", "1G"), 1, "it is off"),
         (("tpm", "win11", "backup"), 2, "backup needs a FILE"),
         (("tpm", "win11", "clear", "x"), 2, "clear takes no FILE"),
+        (("tpm", "win11", "clear", "--confirm", "win11"), 1, "vmtui shutdown win11"),
+        (("tpm", "win11", "clear", "--plan"), 2, "--plan is for add and remove"),
         (("tpm", "win11", "remove"), 4, "disk keys sealed in it are lost"),
         (("tpm", "web-01", "clear"), 1, "TPM"),
         (("firmware", "web-01", "backup"), 2, "backup needs a FILE"),
@@ -354,7 +356,7 @@ def test_a_tpm_is_added_kept_and_removed_by_name_only(
     answers += ["yes", "old-db"]
     status, _, err = vmtui("tpm", "old-db", "remove")
     assert status == 4
-    assert "Lost for good: disk keys sealed in it are lost" in err
+    assert "Warning: disk keys sealed in it are lost" in err
     assert vmtui("tpm", "old-db", "remove")[0] == 0
     assert "off" in vmtui("show", "old-db", "--hardware")[1].partition("\ntpm ")[2]
 

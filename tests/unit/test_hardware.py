@@ -41,7 +41,10 @@ def values(form: Form) -> st.SearchStrategy[Value]:
         Kind.CHOICE: st.sampled_from(form.choices or ("-",)),
         Kind.TEXT: _words.map(str.strip),
         Kind.LIST: st.lists(
-            _words.map(lambda word: word.replace(",", "").strip()).filter(bool), unique=True
+            st.sampled_from(form.choices)
+            if form.choices
+            else _words.map(lambda word: word.replace(",", "").strip()).filter(bool),
+            unique=True,
         ).map(tuple),
     }
     return st.none() | kinds[form.kind] if form.optional else kinds[form.kind]
@@ -102,6 +105,7 @@ def test_an_unknown_key_is_told_with_what_comes_near(key: str, hint: str) -> Non
         ("protected", "maybe", "'maybe' is neither on nor off"),
         ("firmware", "efi", "'efi' is none of: bios, uefi, secure-boot"),
         ("cpu.weight", "10001", "10001 is more than 10000"),
+        ("boot.order", "disk,floppy", "'floppy' is none of: disk, cdrom, network"),
     ],
 )
 def test_a_wrong_value_is_refused_with_the_reason(key: str, text: str, why: str) -> None:
@@ -216,7 +220,7 @@ def test_changes_in_words() -> None:
     assert told(plan) == [
         "vCPUs: 2 → 4  [live, and at next boot]",
         "− TPM  [at next boot] (its state stays)",
-        "Lost for good: keys",
+        "Warning: keys",
     ]
     assert plan.changes == (Assign("cpus", 4), Detach("tpm"))
     done = (Done(steps[0], problem="the guest keeps it", reached=""), Done(steps[1]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,7 @@ from vmtui.hardware.changes import Assign, Attach, Change, DefinitionText, Detac
 from vmtui.hardware.devices import HostBus, HostDevice, NewConsole, NewDisk
 from vmtui.hardware.settings import SETTINGS
 from vmtui.hardware.tree import Takes
-from vmtui.model import DiskKind, VMId
+from vmtui.model import DiskKind, State, VMId
 from vmtui.parts import DiskBus, NetworkKind, NicSpec, SharedFolder
 from vmtui.spec import BLANK, VMSpec
 from vmtui.units import GIB, MIB
@@ -128,6 +129,10 @@ def test_now_and_next_are_side_by_side() -> None:
     assert part is not None
     assert (part.there_now, part.there_next) == (False, True)
     assert running.differs(DEFINITION)
+    by_hand = Running.begun(msgspec.structs.replace(DEFINITION, hyperv=True))
+    made = hardware(here(by_hand), Seen())
+    assert made.pending == ()
+    assert made.parts[0].notes == ("vm.toml waits for the next boot: hyperv",)
     assert not Running.begun(began).differs(msgspec.structs.replace(began, tags=("x",)))
 
 
@@ -259,6 +264,37 @@ async def test_a_disk_is_made_with_the_plan_and_not_before(
         await backend.plan(WEB, [Assign("disk.vdc.size", MIB)])
 
 
+async def test_what_is_cancelled_leaves_nothing(
+    backend: KvmBackend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = asyncio.Event()
+
+    async def endless(target: Path, _: int) -> None:
+        target.touch()
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr("vmtui.backends.kvm.disks.blank", endless)
+    plan = await backend.plan(WEB, [Attach(NewDisk(MIB)), Assign("notes", "x")])
+    task = asyncio.create_task(backend.change(plan))
+    await begun.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    assert toml(tmp_path) == TEXT
+    assert [path.name for path in (tmp_path / "vms" / "web").iterdir()] == ["vm.toml"]
+
+
+async def test_of_two_changes_at_once_the_second_is_told(backend: KvmBackend) -> None:
+    other = KvmBackend(store=backend._store)
+    plans = [await one.plan(WEB, [Assign("notes", "x")]) for one in (backend, other)]
+    results = await asyncio.gather(
+        backend.change(plans[0]), other.change(plans[1]), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["Outcome", "StateError"]
+    await other.close()
+
+
 async def test_another_name_moves_the_folder(backend: KvmBackend, tmp_path: Path) -> None:
     for wrong in ("a b", "", "-x"):
         with pytest.raises(InputError):
@@ -332,6 +368,10 @@ async def test_a_disk_in_use_is_refused(backend: KvmBackend, tmp_path: Path) -> 
     with pytest.raises(BusyError, match="has it already"):
         await backend.plan(db, [Attach(NewDisk(path=used))])
     await backend.change(await backend.plan(db, [Detach("disk.vda")]))
+    used.chmod(0o400)
+    with pytest.raises(InputError, match="can't be written"):
+        await backend.plan(WEB, [Attach(NewDisk(path=used))])
+    used.chmod(0o600)
     plan = await backend.plan(WEB, [Attach(NewDisk(path=used, bus=DiskBus.SATA))])
     await backend.change(plan)
     assert f'file = "{used}"' in toml(tmp_path)
@@ -392,6 +432,23 @@ async def test_an_edited_text_is_checked_shown_and_stored_as_it_is(
     assert "# more" in toml(tmp_path)
     restored: Definition = read(toml(tmp_path))
     assert (restored.vcpus, len(restored.nic), restored.nic[0].link) == (2, 1, True)
+
+
+async def test_a_broken_definition_is_mended_in_the_editor(
+    backend: KvmBackend, tmp_path: Path
+) -> None:
+    (tmp_path / "vms" / "web" / "vm.toml").write_text(TEXT.replace("vcpus = 2", "vcpus = 0"))
+    [broken] = await backend.vms()
+    assert broken.state is State.BROKEN
+    with pytest.raises(InputError, match="can't be changed") as refused:
+        await backend.plan(broken.id, [Assign("notes", "x")])
+    assert "vmtui edit web" in refused.value.hint
+    text = await backend.definition(broken.id)
+    plan = await backend.plan_text(broken.id, with_text(text, TEXT))
+    assert plan.steps == ()
+    assert "+vcpus = 2" in plan.diff
+    await backend.change(plan)
+    assert (await backend.vm(WEB)).state is State.OFF
 
 
 def with_text(definition: DefinitionText, edited: str) -> DefinitionText:

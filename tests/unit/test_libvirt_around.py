@@ -10,11 +10,12 @@ import pytest
 
 pytest.importorskip("libvirt")
 
-from vmtui.backends.libvirt.around import at_hand, host_devices, isolation, settings
+from vmtui.backends.libvirt.around import at_hand, confidential, host_devices, isolation, settings
 from vmtui.backends.libvirt.around.isolation import Guarded
 from vmtui.backends.libvirt.around.settings import Settings
 from vmtui.backends.libvirt.configuring.elements import parsed
 from vmtui.backends.libvirt.configuring.situation import Situation
+from vmtui.backends.libvirt.domain_facts import parse
 from vmtui.backends.libvirt.places import Places
 from vmtui.files import write_whole
 from vmtui.hardware.around import Barrier, Mark
@@ -241,3 +242,21 @@ def test_pci_devices_are_told_with_their_group_and_why_not() -> None:
     card, sound = listed_pci(pci(0, "vfio-pci"), pci(1, "snd_hda_intel"))
     assert "0000:01:00.1" in card.unavailable
     assert sound.unavailable == ""
+
+
+@pytest.mark.parametrize(
+    ("features", "offered"),
+    [
+        ("<sev supported='yes'/>", {"sev"}),
+        ("<sev supported='no'/>", set()),
+        (
+            "<sev supported='yes'/><launchSecurity supported='yes'><enum name='sectype'>"
+            "<value>sev</value><value>sev-snp</value></enum></launchSecurity>",
+            {"sev", "sev-snp"},
+        ),
+        ("<launchSecurity supported='no'/>", set()),
+    ],
+)
+def test_what_guards_memory_is_read_from_capabilities(features: str, offered: set[str]) -> None:
+    found = parse(f"<domainCapabilities><features>{features}</features></domainCapabilities>")
+    assert confidential._offered(found) == offered

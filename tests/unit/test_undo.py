@@ -84,6 +84,16 @@ async def test_only_the_last_is_kept_and_nobody_else_can_read_it(tmp_path: Path)
     assert await undos.last(REF) is None
 
 
+async def test_a_folder_that_can_not_be_written_is_told_and_keeps_nobody_from_deleting(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "undo").write_text("not a folder")
+    undos = Undos(tmp_path / "undo")
+    with pytest.raises(OperationError, match="can't be written"):
+        await undos.keep(REF, Undo((), When.AUTO, "1"))
+    await undos.forget(REF)
+
+
 async def test_what_is_only_in_memory_leaves_no_files(tmp_path: Path) -> None:
     undos = Undos(tmp_path)
     ref = VMRef("demo:", REF.id)
@@ -125,6 +135,20 @@ async def test_an_edit_is_undone_whole_unless_somebody_changed_it_since(fleet: F
     await change(fleet, ref, await plan_undo(fleet, ref))
     assert (await backend.definition(ref.id)).text == stored.text
     assert fleet.vm(ref).memory_bytes == 4 * GIB
+
+
+async def test_a_change_that_can_not_be_remembered_is_done_and_told(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def full(_: VMRef, __: Undo) -> None:
+        raise OperationError("there is no space left")
+
+    monkeypatch.setattr(fleet.undos, "keep", full)
+    ref = fleet.find("old-db")
+    outcome = await change(fleet, ref, await plan(fleet, ref, [Assign("cpus", 1)]))
+    assert len(outcome.done) == 1
+    assert fleet.vm(ref).vcpus == 1
+    assert "can't be undone: there is no space left" in caplog.text
 
 
 async def test_a_deleted_vm_leaves_nothing_to_undo(fleet: Fleet) -> None:

@@ -6,6 +6,8 @@ from vmtui.actions.action import Action
 from vmtui.backends.base import Feature
 from vmtui.model import ACTIVE_STATES
 
+# Those that show something first are not refused where nothing may be changed: what they change
+# is planned and refused then.
 CONFIGURING: tuple[Action, ...] = (
     Action(
         "hardware",
@@ -22,6 +24,7 @@ CONFIGURING: tuple[Action, ...] = (
         "Take memory from its guest by the balloon, or give it back.",
         states=ACTIVE_STATES,
         needs=Feature.BALLOON,
+        changes=False,
     ),
     Action(
         "tpm",
@@ -29,6 +32,7 @@ CONFIGURING: tuple[Action, ...] = (
         "t",
         "Its TPM: add, remove, back up, restore, clear.",
         needs=Feature.CONFIGURE | Feature.TPM,
+        changes=False,
     ),
     Action(
         "edit",
@@ -55,6 +59,7 @@ MORE_CONFIGURING: tuple[Action, ...] = (
         "f",
         "Firmware, Secure Boot, variables, what it boots from.",
         needs=Feature.CONFIGURE,
+        changes=False,
         footer=False,
     ),
     Action(
@@ -63,6 +68,7 @@ MORE_CONFIGURING: tuple[Action, ...] = (
         "K",
         "Its share of the host's CPUs, and where on them it runs.",
         needs=Feature.CONFIGURE,
+        changes=False,
         footer=False,
     ),
     Action(

@@ -12,6 +12,7 @@ from vmtui.hardware.cores import parse_cpus
 from vmtui.hardware.devices import HostDevice, NewDisk
 from vmtui.hardware.settings import setting
 from vmtui.hardware.values import Value
+from vmtui.part_texts import topology
 from vmtui.spec import name_problem
 from vmtui.units import size
 
@@ -212,11 +213,21 @@ def _in_use(change: Assign, _: Definition, situation: Situation) -> VmtuiError |
     return InputError(f"{value} can't be its medium", why=f"{user} has it") if user else None
 
 
+def _topology(change: Assign, _: Definition, __: Situation) -> VmtuiError | None:
+    if change.value:
+        try:
+            topology(str(change.value))
+        except ValueError as error:
+            return InputError("it can't be laid out like that", why=str(error))
+    return None
+
+
 _RULES: Mapping[str, Rule] = {
     "name": _name,
     "cpus": _cpus,
     "cpus.max": _maximum,
     "cpu.pin": _pin,
+    "cpu.topology": _topology,
     "memory": _memory,
     "memory.floor": _floor,
     "memory.target": _target,

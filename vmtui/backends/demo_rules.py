@@ -5,14 +5,13 @@ from __future__ import annotations
 from vmtui.backends.demo_definition import Definition, part_of
 from vmtui.backends.demo_refusals import Situation, refuse, refuse_device
 from vmtui.errors import InputError, StateError, UnsupportedError
-from vmtui.hardware.changes import Assign, Change, Detach, Step, When
+from vmtui.hardware.changes import SEALED, Assign, Change, Detach, Step, When
 from vmtui.hardware.devices import HostDevice, NewDisk
 from vmtui.hardware.settings import PartKind, setting
 from vmtui.hardware.tree import Takes
 from vmtui.hardware.values import Value
 from vmtui.units import size
 
-SEALED = "disk keys sealed in it are lost"
 _LIVE = frozenset(
     {"description", "notes", "tags", "autostart", "restart", "protected", "cpus", "cpu.profile"}
     | {"cpu.weight", "cpu.quota", "cpu.period", "cpu.pin", "cpu.emulator", "memory.floor"}

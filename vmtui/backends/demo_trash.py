@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from vmtui.backends.base import DeletePlan, Doomed, Kept, Trashed
 from vmtui.backends.demo_load import Load
-from vmtui.backends.demo_rules import SEALED
 from vmtui.errors import InputError, NoSuchVMError, RefusedError, StateError, read_only
+from vmtui.hardware.changes import SEALED
 from vmtui.model import VM, Firmware, State, VMId
 
 KEPT_S = 30 * 86400.0

@@ -17,11 +17,12 @@ class Memory:
     """What is remembered of a VM from one round to the next. Times are monotonic."""
 
     asked_bytes: int | None = None
-    moved_at_s: float = 0.0  # when it was asked, or last came nearer
+    moved_at_s: float = 0.0  # when it was asked, or was last seen to have moved
     seen_bytes: int = 0
     strikes: int = 0  # how often in a row it did not comply
     alone_until_s: float = 0.0
     left_because: str = ""
+    own_bytes: int = 0  # of what it has, what its kernel took at its start: no figure tells of it
 
 
 def watched(guest: Guest, before: Memory | None, now_s: float, rules: Rules) -> Memory:
@@ -35,10 +36,11 @@ def watched(guest: Guest, before: Memory | None, now_s: float, rules: Rules) -> 
 def _complied(guest: Guest, memory: Memory, now_s: float, rules: Rules) -> Memory:
     asked = memory.asked_bytes
     if asked is None:
-        return memory
+        return _at_rest(guest, memory, now_s)
     distance = abs(guest.actual_bytes - asked)
     if distance <= rules.step_least_bytes // 2:
-        return replace(memory, asked_bytes=None, strikes=0, seen_bytes=guest.actual_bytes)
+        here = guest.actual_bytes
+        return replace(memory, asked_bytes=None, strikes=0, moved_at_s=now_s, seen_bytes=here)
     if abs(memory.seen_bytes - asked) - distance >= MIB:
         return replace(memory, moved_at_s=now_s, seen_bytes=guest.actual_bytes)
     if now_s - memory.moved_at_s < rules.patience_s:
@@ -51,6 +53,21 @@ def _complied(guest: Guest, memory: Memory, now_s: float, rules: Rules) -> Memor
         alone_until_s=now_s + rules.backoff_s(strikes),
         left_because=f"it was asked for {size(asked)} and stays at {size(guest.actual_bytes)}",
     )
+
+
+def _at_rest(guest: Guest, memory: Memory, now_s: float) -> Memory:
+    """One that was asked for nothing; others may move it too."""
+    if abs(guest.actual_bytes - memory.seen_bytes) >= MIB:
+        return replace(memory, moved_at_s=now_s, seen_bytes=guest.actual_bytes)
+    if is_behind(guest, memory, now_s) or guest.used_bytes is None or guest.available_bytes is None:
+        return memory
+    total_bytes = guest.used_bytes + guest.available_bytes
+    return replace(memory, own_bytes=max(0, guest.actual_bytes - total_bytes))
+
+
+def is_behind(guest: Guest, memory: Memory, now_s: float) -> bool:
+    """Whether its figures are still of the time before it got to where it is."""
+    return memory.asked_bytes is None and now_s - guest.age_s < memory.moved_at_s
 
 
 def _unknown(guest: Guest, rules: Rules) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from vmtui.balance.compliance import Memory, left_alone, watched
+from vmtui.balance.compliance import Memory, is_behind, left_alone, watched
 from vmtui.balance.guests import Guest, HostMemory
 from vmtui.balance.moves import Decision, Move
 from vmtui.balance.rules import RULES, Rules
@@ -29,6 +29,7 @@ class _Account:
     least: int
     most: int
     reserve: int
+    used: int  # with what its kernel keeps for itself
     need: int  # its own use and its reserve, within its range
     pressed: str  # why it has too little; empty: it has not
     awaited: int | None  # asked for before, not reached yet
@@ -74,8 +75,8 @@ def decide(
 
     First the pressed are given to, as far as the host has it; what is lacking, there or on the
     host, is taken from who has most beyond need and reserve, the idle first, a step at a time. A
-    host with plenty gives back by weight. Stale figures, and guests that do not comply, move
-    nothing.
+    host with plenty gives back by weight. Stale figures, also those of before the last move, and
+    guests that do not comply, move nothing.
     """
     remembered = {guest.id: watched(guest, memory.get(guest.id), now_s, rules) for guest in guests}
     left = [d for guest in guests if (d := left_alone(guest, memory.get(guest.id), remembered))]
@@ -83,6 +84,7 @@ def decide(
         _account(guest, remembered[guest.id], rules)
         for guest in guests
         if not remembered[guest.id].left_because
+        and not is_behind(guest, remembered[guest.id], now_s)
     ]
     goal = rules.goal_bytes(host.total_bytes)
     spare = host.available_bytes - goal - sum(account.going for account in accounts)
@@ -120,10 +122,11 @@ def _account(guest: Guest, memory: Memory, rules: Rules) -> _Account:
         reserve = max(rules.reserve_least_bytes, int(ceiling * rules.reserve_ratio))
     most = min(ceiling, balance.most_bytes or ceiling)
     least = min(most, balance.least_bytes or 0)
-    need = min(most, max(least, guest.used_bytes + reserve))
+    used = guest.used_bytes + memory.own_bytes
+    need = min(most, max(least, used + reserve))
     actual = guest.actual_bytes
     pressed = _pressed(guest, reserve, least, rules) if actual < most else ""
-    return _Account(guest, least, most, reserve, need, pressed, memory.asked_bytes, actual)
+    return _Account(guest, least, most, reserve, used, need, pressed, memory.asked_bytes, actual)
 
 
 def _pressed(guest: Guest, reserve: int, least: int, rules: Rules) -> str:
@@ -167,8 +170,7 @@ def _give_to_pressed(accounts: Iterable[_Account], funds: int, rules: Rules) -> 
 
 def _wanted(account: _Account, rules: Rules) -> int:
     guest = account.guest
-    assert guest.used_bytes is not None
-    wanted = max(account.least, guest.used_bytes + 2 * account.reserve)
+    wanted = max(account.least, account.used + 2 * account.reserve)
     if guest.swaps or guest.major_faults_per_s > rules.faults_per_s:
         return max(wanted, int(guest.actual_bytes * (1 + rules.boost_ratio)))
     return wanted

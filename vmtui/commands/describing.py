@@ -28,11 +28,12 @@ def show_hardware(hardware: Hardware, *, only_pending: bool, as_json: bool) -> N
         rows = [row for row in _table(hardware) if row[0] in wanted]
         print_table(("KEY", "NOW", "NEXT BOOT"), [row[:3] for row in rows])
     else:
+        # Devices have labels of their own; what every VM has is told of by its settings.
         for part in hardware.parts:
-            print(plain(f"{part.kind.value}: {part.label}"))
+            if "." in part.id or part.notes:
+                print(plain(f"{part.id}: {part.label}"))
             for note in part.notes:
                 print(f"  {plain(note)}")
-        print()
         print_table(("KEY", "NOW", "NEXT BOOT", "A CHANGE IS"), list(_table(hardware)))
 
 

@@ -16,6 +16,7 @@ from vmtui.errors import (
     EXIT_DONE,
     InputError,
     OperationError,
+    StateError,
     UnsupportedError,
     UsageError,
     read_only,
@@ -83,6 +84,8 @@ async def tpm(options: argparse.Namespace) -> int:
         return await _assigned(options, ("tpm", options.model), *encrypted)
     if options.what == "remove":
         return await _assigned(options, ("tpm", "off"))
+    if options.plan:
+        raise UsageError("--plan is for add and remove")
     async with connected(options) as fleet:
         ref = fleet.find(options.name)
         name = fleet.vm(ref).name
@@ -152,8 +155,16 @@ def _variables(fleet: Fleet, ref: VMRef) -> FirmwareVariables:
 
 
 def _check_change(fleet: Fleet, ref: VMRef, what: str) -> None:
+    """Before anybody is asked: it may be changed, and is off."""
+    vm = fleet.vm(ref)
     if fleet.connection(ref.uri).read_only:
-        raise read_only(f"{what} of {fleet.vm(ref).name}")
+        raise read_only(f"{what} of {vm.name}")
+    if vm.state.active:
+        raise StateError(
+            f"{what} of {vm.name} can't be now",
+            why=f"it is {vm.state.value}",
+            hint=f"Shut it down first: vmtui shutdown {vm.name}",
+        )
 
 
 def _check_file(options: argparse.Namespace, *, needed: bool) -> None:

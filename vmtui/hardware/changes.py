@@ -12,6 +12,10 @@ from vmtui.hardware.when import When as When  # noqa: PLC0414 (part of a change)
 from vmtui.model import VMId
 
 
+SEALED = "disk keys sealed in it are lost"
+"""What is said of a TPM that goes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Assign:
     """A setting gets a value."""

@@ -67,7 +67,7 @@ def told(plan: ChangePlan) -> list[str]:
     for step in plan.steps:
         note = f" ({step.note})" if step.note else ""
         lines.append(f"{plain(step.text)}  [{_TAKES[step.takes]}]{plain(note)}")
-    return lines + [f"Lost for good: {plain(lost)}" for lost in plan.loses]
+    return lines + [f"Warning: {plain(lost)}" for lost in plan.loses]
 
 
 def outcome(done: Sequence[Done], when: When) -> list[str]:

@@ -94,7 +94,7 @@ def _state(found: HostDevice) -> str:
         return f"✗ {found.unavailable}"
     group = "" if found.group is None else f"IOMMU group {found.group}"
     used = f"used by {found.used_by}" if found.used_by else "free"
-    return " · ".join(filter(None, (found.address, used, group)))
+    return " · ".join(filter(None, (used, group, found.address)))
 
 
 class AskDevice(ModalScreen[Device | None]):

@@ -35,6 +35,9 @@ from vmtui.widgets.memory_facts import MemoryFacts
 from vmtui.widgets.memory_slider import MemorySlider
 
 LOOK_S = 0.5
+FLOOR_EVERY = 4
+"""Looks between two at the floor, for which more has to be asked."""
+
 LABEL_CELLS = 14
 TARGET = "memory.target"
 WORDS = {
@@ -83,6 +86,7 @@ class BalloonScreen(ModalScreen[None]):
         self._status = Listing((), (2,), id="status")
         self._floor = Floor(0, "")
         self._balloon: Balloon | None = None
+        self._looks = 0
         self._asked: tuple[int, float] | None = None  # what, and since when (monotonic)
         self._progress = ""
 
@@ -121,7 +125,9 @@ class BalloonScreen(ModalScreen[None]):
     async def _look(self) -> None:
         fleet = self._over.context.fleet
         self._balloon = await ballooning.balloons(fleet, self._ref).balloon(self._ref.id)
-        self._floor = await ballooning.floor(fleet, self._ref)
+        if self._looks % FLOOR_EVERY == 0:
+            self._floor = await ballooning.floor(fleet, self._ref)
+        self._looks += 1
         first = not self._slider.target_bytes
         view = fleet.view()
         facts = MemoryFacts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from vmtui.hardware.changes import Assign
 from vmtui.hardware.settings import PartKind
@@ -19,22 +19,36 @@ from vmtui.screens.opening import Opener
 from vmtui.screens.panel import Panel
 from vmtui.screens.tpm import TpmPanel
 from vmtui.views import VMRef, VMView
-from vmtui.widgets.detail import HARDWARE, TABS
+from vmtui.widgets.tabs import HARDWARE, TABS
 
 
-def _panel(kind: type[Panel]) -> Opener:
+def _for_one(what: Callable[[FleetScreen, VMView], Awaitable[None]]) -> Opener:
+    """For what can't be done to several marked VMs at a time."""
+
     async def opened(screen: FleetScreen, rows: Sequence[VMView]) -> None:
-        screen.app.push_screen(kind(screen, rows[0]))
+        if len(rows) > 1:
+            screen.release()
+            text = f"That is for one VM at a time, and {len(rows)} are marked: Esc unmarks."
+            screen.app.notify(text, severity="warning", markup=False, timeout=4)
+        else:
+            await what(screen, rows[0])
 
     return opened
 
 
-async def _memory(screen: FleetScreen, rows: Sequence[VMView]) -> None:
-    screen.app.push_screen(BalloonScreen(screen, rows[0]))
+def _panel(kind: type[Panel]) -> Opener:
+    async def pushed(screen: FleetScreen, row: VMView) -> None:
+        screen.app.push_screen(kind(screen, row))
+
+    return _for_one(pushed)
 
 
-async def _hardware(screen: FleetScreen, rows: Sequence[VMView]) -> None:
-    show_hardware(screen, rows[0].ref)
+async def _memory(screen: FleetScreen, row: VMView) -> None:
+    screen.app.push_screen(BalloonScreen(screen, row))
+
+
+async def _hardware(screen: FleetScreen, row: VMView) -> None:
+    show_hardware(screen, row.ref)
 
 
 def show_hardware(screen: FleetScreen, ref: VMRef, key: str = "") -> None:
@@ -52,24 +66,23 @@ def show_hardware(screen: FleetScreen, ref: VMRef, key: str = "") -> None:
 
 async def _balance(screen: FleetScreen, rows: Sequence[VMView]) -> None:
     """On where it is off for the first of them, and the other way round."""
-    screen.release()
     wanted = rows[0].vm.balance is None
     for row in rows:
         await hardware.change(screen, row.ref, [Assign("balance", wanted)])
 
 
 CONFIGURERS: Mapping[str, Opener] = {
-    "hardware": _hardware,
-    "memory": _memory,
+    "hardware": _for_one(_hardware),
+    "memory": _for_one(_memory),
     "balance": _balance,
     "tpm": _panel(TpmPanel),
     "firmware": _panel(FirmwarePanel),
     "cpus": _panel(CpuPanel),
     "isolation": _panel(IsolationPanel),
     "restrict": restrict,
-    "undo": hardware.undo,
+    "undo": _for_one(hardware.undo),
     "protect": hardware.protect,
-    "edit": edit,
+    "edit": _for_one(edit),
     "delete": delete,
 }
 """By action. Each is for a worker of the app that nothing cancels: what it asks and does goes on

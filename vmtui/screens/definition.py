@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from vmtui import configuring
 from vmtui.editing import Edit, check_text, editing
 from vmtui.errors import InputError, RefusedError, VmtuiError
@@ -17,9 +15,9 @@ from vmtui.units import plain
 from vmtui.views import VMRef, VMView
 
 
-async def edit(screen: FleetScreen, rows: Sequence[VMView]) -> None:
+async def edit(screen: FleetScreen, row: VMView) -> None:
     """Edit until it is good or given up, then show what changes; for a worker of the app."""
-    ref, name = rows[0].ref, rows[0].vm.name
+    ref, name = row.ref, row.vm.name
     try:
         stored = await configuring.configures(screen.context.fleet, ref).definition(ref.id)
         async with editing(name, stored) as one:

@@ -84,8 +84,8 @@ class DeleteScreen(ModalScreen[Plans | None]):
                 yield Button(Content.assemble(("y", "bold"), " delete"), id="yes", variant="error")
 
     def _keys(self) -> str:
-        keys = ["↓ then Space spares an item"] if self._list.has_choices else []
-        keys += ["t trash or for good"] if self._offers_trash else []
+        keys = ["↓ Space spares an item"] if self._list.has_choices else []
+        keys += ["t trash or not"] if self._offers_trash else []
         return " · ".join([*keys, "y deletes", "Esc cancels"])
 
     def on_mount(self) -> None:

@@ -140,6 +140,7 @@ class EntryEditor(ModalScreen[ChangePlan | None]):
             if value == self._before:
                 self.dismiss(None)
                 return
+            self._say("Looking what that would do …")
             plan = await self._judge(value)
         except ValueError as error:
             self._say(str(error), problem=True)

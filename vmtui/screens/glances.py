@@ -16,7 +16,8 @@ from vmtui.errors import VmtuiError
 from vmtui.model import VM
 from vmtui.units import plain
 from vmtui.views import VMRef, VMView
-from vmtui.widgets.detail import CONSOLE, HARDWARE, SCREEN, Detail
+from vmtui.widgets.detail import Detail
+from vmtui.widgets.tabs import CONSOLE, HARDWARE, SCREEN
 
 if TYPE_CHECKING:
     from vmtui.screens.base import FleetScreen

@@ -71,21 +71,19 @@ async def detach(screen: FleetScreen, ref: VMRef, part: str) -> None:
     await change(screen, ref, [Detach(part)])
 
 
-async def undo(screen: FleetScreen, rows: Sequence[VMView]) -> None:
+async def undo(screen: FleetScreen, row: VMView) -> None:
     """`U`: what the last change was before."""
-    ref = rows[0].ref
+    ref = row.ref
     try:
         plan = await configuring.plan_undo(screen.context.fleet, ref)
     except VmtuiError as error:
+        screen.release()
         tell_error(screen, error)
         return
-    finally:
-        screen.release()
     await ask_and_do(screen, ref, plan)
 
 
 async def protect(screen: FleetScreen, rows: Sequence[VMView]) -> None:
     """`L`: neither deleted nor forced off, or that taken off again."""
-    screen.release()
     for row in rows:
         await change(screen, row.ref, [Assign("protected", not row.vm.protected)])

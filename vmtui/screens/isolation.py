@@ -61,15 +61,16 @@ class IsolationPanel(Panel):
 
 async def restrict(screen: FleetScreen, rows: Sequence[VMView]) -> None:
     """`Q`: no network, no sharing, no merging, in one plan for each VM."""
-    screen.release()
     for row in rows:
         try:
             changes = tightening(await barriers(screen, row.ref))
         except VmtuiError as error:
+            screen.release()
             tell_error(screen, error)
             return
         if changes:
             await change(screen, row.ref, changes)
         else:
             name = plain(row.vm.name)
+            screen.release()
             tell(screen, "restrict", [Outcome(f"{name} is as tight as settings make it.", ok=True)])

@@ -173,7 +173,9 @@ class Panel(ModalScreen[None]):
         event.stop()
         if command.refusal:
             self.app.notify(command.refusal, severity="warning", markup=False, timeout=4)
-        elif not self._busy:
+        elif self._busy:
+            self.app.notify("One thing after the other.", markup=False, timeout=3)
+        else:
             self._busy = True
             # By the app: what was begun outlives the panel.
             self.app.run_worker(self._run(command), group="configuring")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -42,6 +44,7 @@ TAKES = {
     Takes.NEVER: "never",
 }
 DIFF_LINES = 200
+STEP_CELLS = 46
 
 
 class PlanScreen(ModalScreen[ChangePlan | None]):
@@ -83,7 +86,8 @@ class PlanScreen(ModalScreen[ChangePlan | None]):
         both = any(step.takes is Takes.BOTH for step in plan.steps)
         offered = WHENS if planner is not None and both else {plan.when: ""}
         self._when = Choice([(when.value, words) for when, words in offered.items()], id="times")
-        self._steps = Listing(_step_rows(plan), (46,))
+        longest = max((cell_len(plain(step.text)) for step in plan.steps), default=0)
+        self._steps = Listing(_step_rows(plan), (min(STEP_CELLS, longest + 3),))
         self._diff = Texts(_diff_rows(plan.diff))
 
     @property
@@ -177,7 +181,10 @@ def _step_rows(plan: ChangePlan) -> list[Row]:
     found: list[Row] = []
     for step in plan.steps:
         note = f" · {plain(step.note)}" if step.note else ""
-        found.append(((plain(step.text), "text"), (TAKES[step.takes] + note, "quiet")))
+        takes = TAKES[step.takes] + note
+        for piece in textwrap.wrap(plain(step.text), STEP_CELLS - 3):
+            found.append(((piece, "text"), (takes, "quiet")))
+            takes = ""
     return found or [(("Nothing would change.", "quiet"),)]
 
 
@@ -195,6 +202,7 @@ async def plan_and_do(screen: FleetScreen, ref: VMRef, planner: Planner) -> bool
     try:
         plan = await planner(When.AUTO)
     except VmtuiError as error:
+        screen.release()
         tell_error(screen, error)
         return False
     return await ask_and_do(screen, ref, plan, planner)
@@ -205,6 +213,7 @@ async def ask_and_do(
 ) -> bool:
     """The same for a plan that is there."""
     if not plan.steps and not plan.diff:
+        screen.release()
         tell(screen, "", [Told(f"{plain(plan.name)} stays as it is.", ok=True)])
         return False
     chosen = await screen.app.push_screen_wait(PlanScreen(plan, planner))

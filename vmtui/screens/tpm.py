@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rich.cells import cell_len
+
 from vmtui import configuring
 from vmtui.backends.base import Tpms
 from vmtui.errors import UnsupportedError
@@ -13,9 +15,11 @@ from vmtui.hardware.tree import Hardware
 from vmtui.screens.panel import Command, Panel, Seen
 from vmtui.screens.typed import TypeNameScreen
 from vmtui.units import plain, size
+from vmtui.widgets.lines import fit
 from vmtui.widgets.listing import Row
 
 LOG_LINES = 6
+LOG_CELLS = 76
 NONE = (
     "It has none. With one its guest can seal the keys of its disks, and runs what asks",
     "for a TPM 2.0. Its state is kept in a folder of the VM.",
@@ -63,9 +67,9 @@ class TpmPanel(Panel):
             (("health", "quiet"), health.get(facts.health, ill)),
         ]
         log = plain(facts.log, keep_lines=True).splitlines()[-LOG_LINES:]
-        rows += [
-            (("its log" if not i else "", "quiet"), (line, "quiet")) for i, line in enumerate(log)
-        ]
+        for place, line in enumerate(log):
+            text = fit(line, min(cell_len(line), LOG_CELLS))
+            rows.append((("" if place else "its log", "quiet"), (text, "quiet")))
         return rows
 
     def _adding(self) -> list[Command]:

@@ -25,7 +25,7 @@ class TrashScreen(ModalScreen[None]):
 
     DEFAULT_CSS = """
     TrashScreen { align: center middle; }
-    TrashScreen TrashTable { width: 96%; max-width: 120; height: 70%; }
+    TrashScreen TrashTable { width: 96%; max-width: 120; height: 8; max-height: 90%; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from vmtui.column_sets import ColumnSet
+from vmtui.configuring import TARGET
 from vmtui.screens import configuring, hardware
 from vmtui.screens.base import Context, FleetScreen
 from vmtui.screens.glances import Glances
@@ -17,8 +18,9 @@ from vmtui.screens.graphing import GRAPH_KEYS, Graphing
 from vmtui.screens.log_reader import LogReader
 from vmtui.views import FleetView, VMRef, VMView
 from vmtui.widgets.action_bar import ActionBar
-from vmtui.widgets.detail import HARDWARE, TABS, Detail
+from vmtui.widgets.detail import Detail
 from vmtui.widgets.graph_panel import GraphPanel
+from vmtui.widgets.tabs import HARDWARE, TABS
 from vmtui.widgets.top_bar import TopBar
 
 
@@ -43,7 +45,6 @@ class VMScreen(Graphing, Glances, LogReader, FleetScreen):
 
     def __init__(self, context: Context, ref: VMRef, tab: int = 0) -> None:
         super().__init__(context)
-        self._configuring = False  # a dialog on its hardware is on its way
         self._ref = ref
         self._was_there = False
         self.top_bar = TopBar(context.clock)
@@ -135,6 +136,9 @@ class VMScreen(Graphing, Glances, LogReader, FleetScreen):
         if row.entry is None:
             self._configure(configuring.open_part(self, self._ref, row.part))
             return
+        if row.entry.key == TARGET:
+            self.action_do("memory")  # asking is not getting: it is followed there
+            return
         place = self.detail.entry_region
         cells = self.detail.hardware.label_cells
         self._configure(hardware.edit_entry(self, self._ref, row.entry, place, cells))
@@ -166,16 +170,16 @@ class VMScreen(Graphing, Glances, LogReader, FleetScreen):
 
     def _configure(self, work: Coroutine[Any, Any, object]) -> None:
         """Let one dialog at a time be on its way. By the app: the task outlives the screen."""
-        if self._configuring:
+        if self._held:
             work.close()
             return
-        self._configuring = True
+        self.hold()
 
         async def to_its_end() -> None:
             try:
                 await work
             finally:
-                self._configuring = False
+                self.release()
 
         self.app.run_worker(to_its_end(), group="configuring")
 

@@ -26,22 +26,14 @@ from vmtui.widgets.facts import facts
 from vmtui.widgets.facts_pane import fact_columns, fact_lines
 from vmtui.widgets.graph_panel import GraphPanel
 from vmtui.widgets.hardware_pane import HardwarePane
-from vmtui.widgets.lines import Line, fit, length
+from vmtui.widgets.lines import Line, length
 from vmtui.widgets.log_pane import LogPane
 from vmtui.widgets.plots import PANE_GAP, PANE_LEAST, pane_span_s
 from vmtui.widgets.screen_view import ScreenView
-from vmtui.widgets.states import PENDING, vm_state
+from vmtui.widgets.states import vm_state
+from vmtui.widgets.tabs import CONSOLE, FACTS, HARDWARE, LOG, OVERVIEW, SCREEN, TABS, TabStrip
 from vmtui.widgets.terminal_strips import own_colours
 from vmtui.widgets.vm_sections import vm_explanations, vm_sections
-
-OVERVIEW, CONSOLE, SCREEN, HARDWARE, LOG, FACTS = TABS = (
-    "Overview",
-    "Console",
-    "Screen",
-    "Hardware",
-    "Log",
-    "Facts",
-)
 
 LOG_LEAST = 8
 """Lines from which the log has its place below the facts of a whole screen."""
@@ -86,8 +78,7 @@ class Detail(GraphPanel):
         self.screen_view = ScreenView(prefix="", id="screen")
         self.screen_view.can_focus = False  # it is only looked at here
         self._said: tuple[str, ...] = ()
-        self.tab = 0
-        self._tab_spans: list[tuple[int, int]] = []
+        self._tabs = TabStrip()
 
     def compose(self) -> ComposeResult:
         """The guest's screen draws itself."""
@@ -102,7 +93,16 @@ class Detail(GraphPanel):
     @property
     def shown_tab(self) -> str:
         """The tab that is chosen."""
-        return TABS[self.tab]
+        return self._tabs.shown
+
+    @property
+    def tab(self) -> int:
+        """Its place."""
+        return self._tabs.chosen
+
+    @tab.setter
+    def tab(self, place: int) -> None:
+        self._tabs.chosen = place
 
     @property
     def shows_log(self) -> bool:
@@ -220,19 +220,9 @@ class Detail(GraphPanel):
 
     def title(self) -> Line:
         """The VM's name and the tabs."""
-        name = plain(self._row.vm.name) if self._row else "no VM"
-        tabs = sum(len(tab) + 2 for tab in TABS)
-        name = fit(name, min(length([Segment(name)]), max(8, self.size.width - tabs - 10)))
-        waits = self._row is not None and self._row.vm.pending
-        mark = f" {PENDING}" if waits else "  "
-        line: Line = [Segment(name, self.ink.accent), Segment(mark, self.ink.warn)]
-        self._tab_spans = []
-        for index, tab in enumerate(TABS):
-            left = 3 + length(line)
-            style = self.ink.selected if index == self.tab else self.ink.quiet
-            line.append(Segment(f" {tab} ", style))
-            self._tab_spans.append((left, left + len(tab) + 2))
-        return line
+        vm = self._row.vm if self._row else None
+        name, pending = (plain(vm.name), vm.pending) if vm else ("no VM", False)
+        return self._tabs.line(name, self.size.width, self.ink, pending=pending)
 
     def corner(self) -> Line:
         """Where in the log one is; else the VM's state, its age and where to reach it."""
@@ -242,14 +232,14 @@ class Detail(GraphPanel):
         if self.shown_tab in (CONSOLE, SCREEN) and self._row is not None:
             return [Segment("Enter opens it", ink.quiet)]
         if self.shown_tab == HARDWARE and self._row is not None:
-            room = self.size.width - 8 - self._tab_spans[-1][1]
+            room = self.size.width - 8 - self._tabs.end
             return self.hardware.corner(self.ink, room, whole=self._whole)
         if self._row is None or self.shown_tab != OVERVIEW:
             return []
         old, state, *more = self._notes()
         style = vm_state(self._row, ink, self._clock.monotonic_s())[1]
         line: Line = [Segment(state, style)]
-        room = self.size.width - 8 - self._tab_spans[-1][1] - length(line)
+        room = self.size.width - 8 - self._tabs.end - length(line)
         for text, of in ((old, ink.warn), *((text, ink.quiet) for text in more)):
             if text and not (old and text in state) and len(text) + 3 <= room:
                 line += [Segment(" · ", ink.quiet), Segment(text, of)]
@@ -259,9 +249,9 @@ class Detail(GraphPanel):
     def on_click(self, event: events.Click) -> None:
         """Choose a tab."""
         if event.y == 0:
-            for index, (left, right) in enumerate(self._tab_spans):
-                if left <= event.x < right:
-                    self.choose(index)
+            tab = self._tabs.at(event.x)
+            if tab is not None:
+                self.choose(tab)
         elif self.shown_tab == HARDWARE and self._whole and self.hardware.move_to_line(event.y - 1):
             self.redraw()
             if event.chain == 2:

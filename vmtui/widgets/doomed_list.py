@@ -75,9 +75,9 @@ class DoomedList(Lines, can_focus=True):
                     rows.append(_Row(f"      ▲ {plain(doomed.warning)}", "bad"))
             if not plan.doomed:
                 rows.append(_Row("Only its definition is deleted.", "text"))
-            rows += [
-                _Row(f"    stays  {plain(k.name)} – {plain(k.why)}", "quiet") for k in plan.kept
-            ]
+            for kept in plan.kept:
+                text = f"{plain(kept.name)} – {plain(kept.why)}"
+                rows.append(_Row(" " * 6 + fit("stays", KIND_CELLS) + text, "quiet"))
         return rows
 
     def action_move(self, step: int) -> None:

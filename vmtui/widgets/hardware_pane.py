@@ -223,8 +223,7 @@ def _row(
     row: HardwareRow, ink: Ink, widths: tuple[int, int, int], width: int, *, here: bool
 ) -> Line:
     label, now, then = widths
-    mark = Segment("▸ " if here else f"{PENDING} " if row.pending else "  ",
-                   ink.accent if here else ink.warn)  # fmt: skip
+    mark = Segment("▸ " if here else "  ", ink.accent)
     if row.entry is None:
         room = label + now
         text = fit(row.label, room if not row.now else label)
@@ -244,7 +243,8 @@ def _row(
             Segment(fit(row.now, now - 1) + " ", ink.quiet if quiet and not here else value)
         )
     if then:
-        line.append(Segment(fit(row.then, then - 1) + " ", _then_style(row, ink)))
+        text = f"{PENDING} {row.then}" if row.pending else row.then
+        line.append(Segment(fit(text, then - 1) + " ", _then_style(row, ink)))
     line.append(Segment(fit(row.takes, TAKES_CELLS), ink.quiet))
     left = width - length(line) - 2
     if left >= ASIDE_LEAST and row.entry is not None:
@@ -253,7 +253,7 @@ def _row(
         return line
     if ink.cursor.reverse:
         return [Segment(segment.text, ink.cursor) for segment in line]
-    return [Segment(s.text, (s.style or Style()) + ink.cursor) for s in line]
+    return [*Segment.apply_style(line, ink.cursor)]
 
 
 def _then_style(row: HardwareRow, ink: Ink) -> Style:

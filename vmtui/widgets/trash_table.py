@@ -13,6 +13,7 @@ from vmtui.units import duration, plain, size
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.lines import Line, Panel, fit
 
+LEAST_LINES = 8
 SIZE_CELLS, AGO_CELLS, LEFT_CELLS, ON_CELLS = 11, 16, 16, 16
 
 
@@ -40,6 +41,7 @@ class TrashTable(Panel, can_focus=True):
         """Other rows."""
         self._rows = rows
         self._at = max(0, min(self._at, len(rows) - 1))
+        self.styles.height = max(LEAST_LINES, len(rows) + 3)
         self.redraw()
 
     @property

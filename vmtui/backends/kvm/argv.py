@@ -127,7 +127,8 @@ def _arguments(name: str, definition: Definition, place: Place) -> Iterator[str]
     if starts_held(definition):
         yield "-S"
     yield from _machine(definition, place)
-    yield from ports()
+    if not definition.throwaway:
+        yield from ports()
     yield from _boot(definition, place)
     yield from _monitors(place)
     yield from _serial_consoles(definition, place)

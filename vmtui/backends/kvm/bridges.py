@@ -26,12 +26,13 @@ async def take_taps(
     """
     for index, nic in enumerate(definition.nic):
         if nic.network == "bridge":
-            tap = await _tap(name, nic.bridge)
+            tap = await open_tap(name, nic.bridge)
             held.callback(os.close, tap)
             inherited[FIRST_DESCRIPTOR + index] = tap
 
 
-async def _tap(name: str, bridge: str) -> int:
+async def open_tap(name: str, bridge: str) -> int:
+    """A new tap on a bridge, as a descriptor. Raises OperationError, MissingError."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
     with closing(ours), closing(theirs):
         words = ("--use-vnet", f"--fd={theirs.fileno()}", f"--br={bridge}")

@@ -47,8 +47,16 @@ def card(definition: Definition, nic: NicDefinition, number: int) -> Options:
 
 
 def netdev(nic: NicDefinition, number: int) -> Options:
-    """The network of a card that comes while QEMU runs: all but user mode has to be inherited."""
-    found: Options = {"type": "user", "id": netdev_id(number)}
+    """The network of a card that comes while QEMU runs.
+
+    A tap on a bridge has to be given before, under the name of this network.
+    """
+    name = netdev_id(number)
+    if nic.network == "bridge":
+        return {"type": "tap", "id": name, "fd": name}
+    if nic.network == "tap":
+        return {"type": "tap", "id": name, "ifname": nic.tap, "script": "no", "downscript": "no"}
+    found: Options = {"type": "user", "id": name}
     if nic.network == "isolated":
         found["restrict"] = True
     if nic.forwards:

@@ -195,13 +195,13 @@ class Gauge:
         )
 
     def _cards(self) -> list[tuple[str, str]]:
-        """Those that are plugged in; one that came later has no tap."""
+        """The network and the tap of each card that is plugged in."""
         known = self._machine.running
         if known is None:
             return self._netdevs
         taps = dict(self._netdevs)
-        names = [netdev_id(slot.number) for slot in known.nics]
-        return [(name, taps.get(name, "")) for name in names]
+        slots = {netdev_id(slot.number): slot for slot in known.nics}
+        return [(name, taps.get(name, "") or slot.tap) for name, slot in slots.items()]
 
     def _nics(self, missing: dict[Measure, str]) -> Iterator[NicCounters]:
         netdevs = self._cards()

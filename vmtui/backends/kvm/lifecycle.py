@@ -86,13 +86,20 @@ async def start(machine: Machine, taken: set[int], cpus: Tuned) -> list[str]:
         machine.record_path.unlink(missing_ok=True)
         place.pidfile.unlink(missing_ok=True)
         raise
-    if definition.boot_once:
-        done = msgspec.structs.replace(definition, boot_once="")
-        await machine.store.write(machine.folder, done)
-        machine.reload()
+    await _used_up(machine)
     if cpus.pins or cpus.shares:
         told += await placing.apply(machine, cpus)
     return told
+
+
+async def _used_up(machine: Machine) -> None:
+    """What was for one start is not for the next; all else may have been edited meanwhile."""
+    machine.reload()
+    stored = machine.definition
+    if stored is not None and stored.boot_once:
+        done = msgspec.structs.replace(stored, boot_once="")
+        await machine.store.write(machine.folder, done)
+        machine.reload()
 
 
 async def _run(machine: Machine, place: Place, record: Record, beside: Companions) -> None:

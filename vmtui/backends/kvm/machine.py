@@ -84,7 +84,7 @@ class Machine:
     @property
     def running(self) -> Running | None:
         """What its QEMU has; None while it is off, or if that was started by an older vmtui."""
-        return self._running if self.active else None
+        return self._running if self.process is not None else None
 
     @property
     def current(self) -> Definition | None:
@@ -136,7 +136,7 @@ class Machine:
 
     def _reload_running(self) -> bool:
         runtime = self.store.runtime(self.name)
-        stamp = running.stamp(runtime) if self.active else running.NONE
+        stamp = running.stamp(runtime) if self.process is not None else running.NONE
         if stamp == self._running_stamp:
             return False
         self._running_stamp = stamp

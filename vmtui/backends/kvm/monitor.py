@@ -83,6 +83,14 @@ class Monitor:
         except (TimeoutError, QMPError, OSError, EOFError) as error:
             raise _unreachable(self._name, error) from error
 
+    async def give(self, name: str, descriptor: int) -> None:
+        """Let QEMU have a descriptor of this process, under a name. Raises as `execute`."""
+        try:
+            self._client.send_fd_scm(descriptor)
+        except (QMPError, OSError) as error:
+            raise _unreachable(self._name, error) from error
+        await self.execute("getfd", {"fdname": name})
+
     @property
     def connected(self) -> bool:
         """Whether it can be asked."""

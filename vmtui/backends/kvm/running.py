@@ -22,6 +22,9 @@ NONE = (0, 0)
 # What QEMU knows nothing of is as the stored definition says, at once.
 _AT_ONCE: dict[str, object] = {
     "version": 0,
+    "image": "",
+    "throwaway": False,
+    "boot_id": "",
     "description": "",
     "notes": "",
     "tags": (),
@@ -35,10 +38,14 @@ _AT_ONCE: dict[str, object] = {
 
 
 class Slot(msgspec.Struct, frozen=True):
-    """The number under which QEMU has a drive or a card, and what people call that."""
+    """The number under which QEMU has a drive or a card, and what people call that.
+
+    `tap` is the interface of this machine that a card was given while it ran.
+    """
 
     number: int
     name: str
+    tap: str = ""
 
 
 class Running(msgspec.Struct, frozen=True):
@@ -105,6 +112,12 @@ class Running(msgspec.Struct, frozen=True):
         """Whether the next boot takes anything otherwise than it is now."""
         return _essence(self.definition) != _essence(stored)
 
+    def differing(self, stored: Definition) -> list[str]:
+        """The keys of `vm.toml` that the next boot takes otherwise."""
+        now, then = _essence(self.definition), _essence(stored)
+        names = now.__struct_fields__
+        return [name for name in names if getattr(now, name) != getattr(then, name)]
+
 
 def _with(
     parts: dict[Slot, T], name: str, part: T | None
@@ -120,7 +133,13 @@ def _with(
 
 
 def _essence(definition: Definition) -> Definition:
-    return msgspec.structs.replace(definition, **_AT_ONCE)
+    """Without what counts at once, and without the order in which its parts came."""
+    return msgspec.structs.replace(
+        definition,
+        disk=tuple(sorted(definition.disk, key=lambda disk: (disk.file, disk.kind))),
+        nic=tuple(sorted(definition.nic, key=lambda nic: nic.mac)),
+        **_AT_ONCE,
+    )
 
 
 def path(runtime: Path) -> Path:

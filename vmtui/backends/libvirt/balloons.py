@@ -28,9 +28,11 @@ def look(connection: libvirt.virConnect, targets: Targets, vm: VMId) -> Balloon:
     actual = fresh.get("actual", record.get("balloon.current"))
     if ceiling is None or actual is None:
         raise StateError(f"the balloon of {domain.name()} does not tell its size")
-    # Before a driver has told anything, the time of the last word is 0.
-    answers = True if record.get("balloon.last-update") else None
-    return Balloon(int(ceiling) * KIB, int(actual) * KIB, targets.of(vm, int(domain.ID())), answers)
+    # A driver tells of itself when it comes, asked or not; before that the time of it is 0.
+    last = record.get("balloon.last-update")
+    answers = None if last is None else last != 0
+    asked_bytes = targets.of(vm, int(domain.ID()))
+    return Balloon(int(ceiling) * KIB, int(actual) * KIB, asked_bytes, answers)
 
 
 def ask(connection: libvirt.virConnect, targets: Targets, vm: VMId, target_bytes: int) -> None:

@@ -14,7 +14,7 @@ from vmtui.backends.base import DeletePlan, Doomed, Kept
 from vmtui.backends.libvirt import domain_facts
 from vmtui.backends.libvirt.domain_facts import Definition
 from vmtui.backends.libvirt.listing import attempt, attempt_all, lookup, state_of, vm_id
-from vmtui.backends.libvirt.metadata import SEED_SUFFIX
+from vmtui.backends.libvirt.metadata import SEED_SUFFIX, tpm_secret
 from vmtui.backends.libvirt.places import Places
 from vmtui.model import Disk, DiskKind, Firmware, VMId
 
@@ -23,12 +23,14 @@ SEED = "cloud-init seed"
 CONSOLE_LOG = "console log"
 NVRAM = "UEFI variables"
 TPM = "TPM state"
+TPM_KEY = "TPM key"
 SAVED = "saved memory"
 SNAPSHOT = "snapshot"
 CHECKPOINT = "checkpoint"
 
 LOST_VARIABLES = "boot entries and keys of your own in them are lost"
 LOST_KEYS = "disk keys sealed in it are lost"
+LOST_STATE = "without it the TPM's state can't be read, nor a backup of that"
 KEEP_TPM_SINCE = 8_009_000
 """libvirt's version from which it leaves a TPM's state where it is, if it is asked to."""
 
@@ -223,6 +225,14 @@ def _states(
         sparable = persistent and int(attempt(connection.getLibVersion, 0)) >= KEEP_TPM_SINCE
         state = str(folder or f"of {name}")
         yield Doomed(TPM, state, _size_bytes(places, state), LOST_KEYS, sparable=sparable)
+        own = tpm_secret(vm_id(domain))
+        if any(one.tpm_secret == own for one in definitions) and secret_of(connection, own):
+            yield Doomed(TPM_KEY, own, None, LOST_STATE, sparable=True)
+
+
+def secret_of(connection: libvirt.virConnect, uuid: str) -> libvirt.virSecret | None:
+    """A secret of libvirt's; None where there is none, or none are kept."""
+    return attempt(lambda: connection.secretLookupByUUIDString(uuid), None)
 
 
 def _taken_out(places: Places, vm: VMId, definitions: tuple[Definition, Definition]) -> list[Kept]:

@@ -181,6 +181,8 @@ def _own(design: Design, own: Own, folder: Path) -> Own:
         started=False,
         protected=False,
         boot_once="",
+        coming=(),
+        coming_by="",
         seed=str(folder / f"{name}{SEED_SUFFIX}") if has_seed else "",
         cloud_init=metadata.kept(cloud) if cloud else own.cloud_init,
     )

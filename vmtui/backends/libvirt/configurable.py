@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import ModuleType
-
-import libvirt
+from typing import Any, TypeVar
 
 from vmtui.backends.base import Feature
 from vmtui.backends.libvirt import balloons
@@ -14,10 +14,13 @@ from vmtui.backends.libvirt.connected import Connected
 from vmtui.errors import MissingError, read_only
 from vmtui.hardware.around import Balloon
 from vmtui.hardware.changes import Change, ChangePlan, DefinitionText, Outcome, When
-from vmtui.hardware.tree import Hardware
+from vmtui.hardware.settings import PartKind
+from vmtui.hardware.tree import Hardware, Part
 from vmtui.model import VMId
 from vmtui.progress import ProgressSink, no_progress
 from vmtui.whole import whole
+
+T = TypeVar("T")
 
 PLAN_TIMEOUT_S = 60.0
 """libvirt may have to probe QEMU first."""
@@ -42,16 +45,22 @@ def _work() -> ModuleType:
     return work
 
 
+def _noted(part: Part, notes: tuple[str, ...]) -> Part:
+    """The firmware's part, with what else could guard the memory."""
+    return replace(part, notes=part.notes + notes) if part.kind is PartKind.FIRMWARE else part
+
+
 class Configurable(Connected):
     """`Configures` and `Balloons` of the seam."""
 
     async def hardware(self, vm: VMId) -> Hardware:
         """Out of both definitions."""
         link, work = self._linked(), _work()
-        found: Hardware = await link.bridge.call(
+        found: Hardware = await self._apart(
             "look at its hardware", work.hardware, link.places, link.targets, vm
         )
-        return found
+        notes = await link.confidential()
+        return replace(found, parts=tuple(_noted(part, notes) for part in found.parts))
 
     async def plan(self, vm: VMId, changes: Sequence[Change], when: When = When.AUTO) -> ChangePlan:
         """Both definitions edited, and judged by libvirt's own dry run."""
@@ -59,17 +68,8 @@ class Configurable(Connected):
         if self._read_only:
             raise read_only(f"changing {name}")
         self._check_may(Feature.CONFIGURE, f"changing {name}", "configure VMs")
-        link = self._linked()
-        found: ChangePlan = await link.changes.over_own(
-            lambda bridge: bridge.call(
-                f"change {name}",
-                work.plan,
-                link.places,
-                vm,
-                tuple(changes),
-                when,
-                timeout_s=PLAN_TIMEOUT_S,
-            )
+        found: ChangePlan = await self._apart(
+            f"change {name}", work.plan, self._linked().places, vm, tuple(changes), when
         )
         return found
 
@@ -94,7 +94,7 @@ class Configurable(Connected):
     async def definition(self, vm: VMId) -> DefinitionText:
         """Its XML as libvirt writes it."""
         link, work = self._linked(), _work()
-        found: DefinitionText = await link.bridge.call(
+        found: DefinitionText = await self._apart(
             "read its definition", work.definition, link.places, vm
         )
         return found
@@ -105,34 +105,26 @@ class Configurable(Connected):
         """Judged by libvirt's schema, where that is at hand, and by its dry run."""
         name, work = await self._name(vm), _work()
         self._check_may(Feature.CONFIGURE, f"changing {name}", "configure VMs")
-        link = self._linked()
-        found: ChangePlan = await link.changes.over_own(
-            lambda bridge: bridge.call(
-                f"change {name}",
-                work.plan_text,
-                link.places,
-                vm,
-                edited,
-                when,
-                timeout_s=PLAN_TIMEOUT_S,
-            )
+        found: ChangePlan = await self._apart(
+            f"change {name}", work.plan_text, self._linked().places, vm, edited, when
         )
         return found
+
+    async def _apart(self, what: str, function: Callable[..., T], *args: Any) -> T:
+        """Over a connection of its own: one that asks a VM that hangs holds up nothing else."""
+        return await self._linked().changes.over_own(
+            lambda bridge: bridge.call(what, function, *args, timeout_s=PLAN_TIMEOUT_S)
+        )
 
     # -- Balloons ----------------------------------------------------------------------------
 
     async def balloon(self, vm: VMId) -> Balloon:
         """As QEMU tells it now."""
-        link = self._linked()
-        return await link.bridge.call("look at the balloon", balloons.look, link.targets, vm)
+        return await self._apart("look at the balloon", balloons.look, self._linked().targets, vm)
 
     async def ask_memory(self, vm: VMId, target_bytes: int) -> None:
         """By libvirt's call, for what runs only."""
         name = await self._name(vm)
         self._check_may(Feature.BALLOON, f"asking {name} for memory", "move balloons")
-        link = self._linked()
-
-        def ask(connection: libvirt.virConnect) -> None:
-            balloons.ask(connection, link.targets, vm, target_bytes)
-
-        await link.bridge.call(f"ask {name} for memory", ask)
+        targets = self._linked().targets
+        await self._apart(f"ask {name} for memory", balloons.ask, targets, vm, target_bytes)

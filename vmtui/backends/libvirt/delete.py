@@ -7,7 +7,7 @@ from pathlib import Path
 
 import libvirt
 
-from vmtui.backends.base import DeletePlan
+from vmtui.backends.base import DeletePlan, Doomed
 from vmtui.backends.libvirt.belongings import (
     CHECKPOINT,
     CONSOLE_LOG,
@@ -17,9 +17,11 @@ from vmtui.backends.libvirt.belongings import (
     SEED,
     SNAPSHOT,
     TPM,
+    TPM_KEY,
     definition_of,
     others_of,
     plan,
+    secret_of,
     volume_at,
 )
 from vmtui.backends.libvirt.listing import attempt, lookup, state_of
@@ -68,6 +70,9 @@ def delete(
 def _sparing(now: DeletePlan, agreed: DeletePlan) -> DeletePlan:
     """What there is, with what was chosen to stay. Raises InputError for what can't."""
     chosen = {(item.what, item.name) for item in agreed.doomed if item.spared}
+    if any(what == TPM for what, _ in chosen):
+        # A state without its key would be kept for nothing.
+        chosen |= {(item.what, item.name) for item in now.doomed if item.what == TPM_KEY}
     stuck = [d for d in now.doomed if (d.what, d.name) in chosen and not d.sparable]
     if stuck:
         raise InputError(f"{stuck[0].name} can't be left", why=f"it goes with {now.name}")
@@ -125,14 +130,10 @@ def _undefine(domain: libvirt.virDomain, plan: DeletePlan) -> None:
 def _remove_files(connection: libvirt.virConnect, plan: DeletePlan) -> None:
     left = []
     for item in plan.doomed:
-        if item.spared or item.what not in (DISK, SEED, CONSOLE_LOG):
+        if item.spared or item.what not in (DISK, SEED, CONSOLE_LOG, TPM_KEY):
             continue
         try:
-            volume = volume_at(connection, item.name) if item.what in (DISK, SEED) else None
-            if volume is not None:
-                volume.delete(0)
-            else:
-                Path(item.name).unlink(missing_ok=True)
+            _remove(connection, item)
         except libvirt.libvirtError as error:
             left.append(f"{item.name}: {reason(error)}")
         except OSError as error:
@@ -143,3 +144,16 @@ def _remove_files(connection: libvirt.virConnect, plan: DeletePlan) -> None:
             why="\n".join(left),
             hint="Delete them by hand.",
         )
+
+
+def _remove(connection: libvirt.virConnect, item: Doomed) -> None:
+    if item.what == TPM_KEY:
+        secret = secret_of(connection, item.name)
+        if secret is not None:
+            secret.undefine()
+        return
+    volume = volume_at(connection, item.name) if item.what in (DISK, SEED) else None
+    if volume is not None:
+        volume.delete(0)
+    else:
+        Path(item.name).unlink(missing_ok=True)

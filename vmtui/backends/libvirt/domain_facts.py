@@ -41,6 +41,7 @@ class Definition:
     vm: VM
     nvram: str | None = None
     tpm_emulated: bool = False
+    tpm_secret: str = ""  # the UUID of libvirt's that its state is encrypted with
     console_logs: tuple[tuple[str, str], ...] = ()  # the files of those consoles that have one
     agent_connected: bool = False
     backing: tuple[str, ...] = ()  # all files below the disks
@@ -101,6 +102,7 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
         tpm_emulated=any(
             backend.get("type") == "emulator" for backend in root.iterfind("devices/tpm/backend")
         ),
+        tpm_secret=_attribute(root, "devices/tpm/backend/encryption", "secret"),
         console_logs=tuple((name, log) for name, log in consoles.items() if log),
         agent_connected=any(
             target.get("name") == "org.qemu.guest_agent.0" and target.get("state") == "connected"
@@ -119,6 +121,11 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
 
 def _words(root: ET.Element, path: str) -> str:
     return (root.findtext(path) or "").strip()
+
+
+def _attribute(root: ET.Element, path: str, name: str) -> str:
+    found = root.find(path)
+    return found.get(name, "") if found is not None else ""
 
 
 def _integer(text: str | None) -> int | None:

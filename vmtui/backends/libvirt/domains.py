@@ -88,7 +88,8 @@ class Domains:
     def _finished(self, vm: VM, definition: Definition) -> VM:
         own = definition.own
         gone = own.started if own.throwaway else bool(own.making) and is_left_over(own.making)
-        if gone and not vm.state.active:
+        halted = bool(own.coming) and is_left_over(own.coming_by)
+        if halted or (gone and not vm.state.active):
             self._on_leftover(vm)
         if own.making:
             return replace(vm, problem=told(own.making))

@@ -58,6 +58,10 @@ def remove(connection: libvirt.virConnect, places: Places, library: Library, vm:
     """Delete it if it is still a leftover, with what was made for it in the pool."""
     domain = lookup(connection, vm)
     definition = stored(domain)
+    if definition.own.coming:
+        from vmtui.backends.libvirt.configuring import coming  # noqa: PLC0415 (lxml takes its time)
+
+        coming.remove(connection, places, vm)
     if state_of(domain).active or not _is_leftover(definition):
         return
     plan = belongings.plan(connection, places, vm)

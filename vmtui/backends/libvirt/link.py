@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
+
 from vmtui.backends.libvirt.addresses import Addresses
+from vmtui.backends.libvirt.around import confidential
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.changes import Changes
 from vmtui.backends.libvirt.display import Screens
@@ -13,9 +18,13 @@ from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.processes import Processes
 from vmtui.backends.libvirt.stats import Sampler
 from vmtui.backends.libvirt.targets import Targets
-from vmtui.errors import UnreachableError
+from vmtui.errors import UnreachableError, VmtuiError
 from vmtui.images.library import Library
 from vmtui.model import VMId
+
+T = TypeVar("T")
+
+PROBE_TIMEOUT_S = 60.0
 
 
 class Link:
@@ -42,6 +51,8 @@ class Link:
         self.leftovers = Leftovers(self.changes, places, library, read_only=read_only)
         self._addresses = Addresses(self._connected, self.events.changed)
         self.domains = Domains(bridge, places, self._addresses, self.leftovers.found)
+
+        self._confidential: tuple[str, ...] = ()
 
     @classmethod
     async def open(
@@ -74,6 +85,21 @@ class Link:
     def here(self) -> bool:
         """Whether its VMs run on this machine; the driver for tests has a host of its own."""
         return self.places.local and self.driver != "TEST"
+
+    async def confidential(self) -> tuple[str, ...]:
+        """Which kinds of memory that it can't read the host offers; asked for once."""
+        if not self._confidential:
+            with suppress(VmtuiError):  # nothing waits for that
+                self._confidential = await self.probed(
+                    "ask what the host offers", confidential.notes, self.places
+                )
+        return self._confidential
+
+    async def probed(self, what: str, function: Callable[..., T], *args: object) -> T:
+        """As `Bridge.call`, for what libvirt may have to probe QEMU for, which takes seconds."""
+        return await self.changes.over_own(
+            lambda bridge: bridge.call(what, function, *args, timeout_s=PROBE_TIMEOUT_S)
+        )
 
     def outdated(self, vm: VMId) -> None:
         """What is known of that VM's definition may be no longer so."""

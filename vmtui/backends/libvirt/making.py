@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -93,6 +93,17 @@ def _undefine(connection: libvirt.virConnect, vm: str) -> None:
             domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
         except libvirt.libvirtError:  # a driver that knows no firmware knows no such flag
             domain.undefine()
+
+
+@contextmanager
+def under_way(vm: str) -> Iterator[str]:
+    """The mark of something that this process does to that VM, while it does."""
+    mark = _mark(vm)
+    _under_way.add(mark)
+    try:
+        yield mark
+    finally:
+        _under_way.discard(mark)
 
 
 def _mark(vm: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from uuid import UUID, uuid5
 from xml.etree import ElementTree as ET
 
 from vmtui.model import Balance
@@ -34,6 +35,8 @@ class Own:
     started: bool = False  # a throwaway one that has run: once it is off, it goes
     making: str = ""  # who is making it; empty: it is whole
     seed: str = ""  # the path of the medium for cloud-init
+    coming: tuple[str, ...] = ()  # volumes that are made for a change
+    coming_by: str = ""  # who makes them
     notes: str = ""
     protected: bool = False
     boot_once: str = ""
@@ -43,6 +46,11 @@ class Own:
 
 
 NOTHING = Own()
+
+
+def tpm_secret(vm: str) -> str:
+    """The UUID of the secret of libvirt's that vmtui encrypts that VM's TPM with."""
+    return str(uuid5(UUID(vm), "urn:vmtui:tpm"))
 
 
 def of_spec(spec: VMSpec, seed: str = "") -> Own:
@@ -75,6 +83,8 @@ def element(own: Own) -> ET.Element:
         "started": "yes" if own.started else "",
         "making": own.making,
         "seed": own.seed,
+        "coming": " ".join(own.coming),
+        "coming-by": own.coming_by,
         "protected": "yes" if own.protected else "",
         "boot-once": own.boot_once,
     }
@@ -118,6 +128,8 @@ def read(domain: ET.Element) -> Own:
         started=found.get("started") == "yes",
         making=found.get("making", ""),
         seed=found.get("seed", ""),
+        coming=tuple(found.get("coming", "").split()),
+        coming_by=found.get("coming-by", ""),
         notes=(found.findtext(_tag("notes")) or "").strip(),
         protected=found.get("protected") == "yes",
         boot_once=found.get("boot-once", ""),

@@ -139,10 +139,11 @@ def cards(
     if spec.nics is None:
         on_network = _network_problem(connection, DEFAULT_NETWORK, start=start) == ""
         return (Card("network", DEFAULT_NETWORK) if on_network else Card("user"),)
-    return tuple(_card(connection, host, nic, start=start) for nic in spec.nics)
+    return tuple(card(connection, host, nic, start=start) for nic in spec.nics)
 
 
-def _card(connection: libvirt.virConnect, host: Host, nic: NicSpec, *, start: bool) -> Card:
+def card(connection: libvirt.virConnect, host: Host, nic: NicSpec, *, start: bool) -> Card:
+    """One of them. Raises InputError or UnsupportedError."""
     if nic.network is NetworkKind.USER:
         return Card("user", "", nic.mac, nic.model, _forwards(host, nic))
     if nic.forwards:

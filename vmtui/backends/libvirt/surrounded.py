@@ -88,14 +88,14 @@ class Surrounded(Reachable):
     async def cores(self) -> CoreMap:
         """The host's CPUs, and which threads may run on which."""
         link = self._linked()
-        return await link.bridge.call("look at the host's CPUs", cores.look)
+        return await link.probed("look at the host's CPUs", cores.look)
 
     # -- Isolates, HostDevices ---------------------------------------------------------------
 
     async def isolation(self, vm: VMId) -> Sequence[Barrier]:
         """Each barrier, and what would tighten it."""
         link, known = self._with(Feature.CONFIGURE, "tell how VMs are isolated"), _isolation()
-        found: Sequence[Barrier] = await link.bridge.call(
+        found: Sequence[Barrier] = await link.probed(
             "look at its isolation", lambda c: known.barriers(known.look(c, link.places, vm))
         )
         return found

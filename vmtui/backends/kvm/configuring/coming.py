@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -61,6 +63,12 @@ async def attach(draft: Draft, change: Attach) -> None:
 
 
 async def _disk(draft: Draft, change: Attach, new: NewDisk) -> None:
+    for name, now in draft.disks_now.items():
+        same = now is not None and now.file and draft.here.folder / now.file == new.path
+        if same and draft.disks[name] is None and draft.when is not When.LIVE:
+            draft.disks[name] = now
+            _stays_after_all(draft, change, f"disk.{name}")
+            return
     disk = await (_found(draft, new) if new.path else _fresh(draft, new))
     if disk.bus in PLUGGABLE and disk.kind is DiskKind.DISK:
         disk = msgspec.structs.replace(disk, port=free_port(draft))
@@ -121,8 +129,19 @@ async def _found(draft: Draft, new: NewDisk) -> DiskDefinition:
             why=f"QEMU does not write to {found.source.format} reliably",
             hint=f"Make a qcow2 of it: qemu-img convert -O qcow2 {path.name} NEW.qcow2",
         )
+    if not new.read_only and not await asyncio.to_thread(_is_writable, path):
+        raise InputError(
+            f"{path} can't be written",
+            why="it is read-only, as images of the library are: disks may lean on it",
+            hint="Attach it read-only, or use a copy.",
+        )
     await disks.check_unused(path, found.source.format)
     return _as_asked(DiskDefinition(file, found.source.format), new)
+
+
+def _is_writable(path: Path) -> bool:
+    # Root may write to anything; what the file says is what somebody meant.
+    return bool(path.stat().st_mode & 0o222) and os.access(path, os.W_OK)
 
 
 def check_users(draft: Draft, path: Path) -> None:
@@ -170,6 +189,12 @@ async def _nic(draft: Draft, spec: NicSpec) -> None:
         )
     if spec.network is NetworkKind.BRIDGE:
         await asyncio.to_thread(check_bridge, spec.source)
+    for name, now in draft.nics_now.items():
+        same = now is not None and now.mac.lower() == spec.mac.lower()
+        if same and draft.nics[name] is None and draft.when is not When.LIVE:
+            draft.nics[name] = now
+            _stays_after_all(draft, Attach(spec), f"nic.{name}")
+            return
     if spec.mac and spec.mac.lower() in {nic.mac.lower() for nic in _all_nics(draft)}:
         raise InputError(f"{draft.here.name} has a card with the MAC {spec.mac} already")
     nic = nic_definition(spec, draft.ports)
@@ -193,8 +218,11 @@ def draft_nic(draft: Draft, change: Attach, nic: NicDefinition) -> None:
 
 def check_bridge(name: str) -> None:
     """Raise InputError if this machine has no such bridge."""
-    if not (INTERFACES / name / "bridge").is_dir():
-        there = sorted(path.parent.name for path in INTERFACES.glob("*/bridge"))
+    interfaces = [interface for _, interface in socket.if_nameindex()]
+    # /sys may be that of another network namespace: what it does not know may be a bridge.
+    plain = [one for one in interfaces if (INTERFACES / one).exists()]
+    there = [one for one in interfaces if (INTERFACES / one / "bridge").is_dir()]
+    if name not in interfaces or (name in plain and name not in there):
         raise InputError(
             f"there is no bridge {name!r} here",
             hint=f"There is: {', '.join(there)}." if there else "This machine has no bridge.",
@@ -237,6 +265,12 @@ def _host_device(draft: Draft, change: Attach, device: HostDevice) -> None:
     draft.add(change, None, takes, why, undo, text=text, live=work)
 
 
+def _stays_after_all(draft: Draft, change: Attach, part: str) -> None:
+    """A part that was to go, and is still there because the guest did not let it."""
+    text, note = attached(change.device), "it is still there, and stays"
+    draft.add(change, None, Takes.NEXT_BOOT, note, Detach(part), text=text)
+
+
 def _at_next_boot(draft: Draft, change: Attach, undo: Detach) -> None:
     takes, _ = _takes(draft, reach.AT_START, "that")
     draft.add(change, None, takes, "", undo, text=attached(change.device))
@@ -256,6 +290,8 @@ def _takes(draft: Draft, why: str, what: str) -> tuple[Takes, bool]:
 
 
 def free_port(draft: Draft) -> int:
-    """One that no card is in, neither now nor at the next boot; 0: all are taken."""
+    """One that no card is in, neither now nor at the next boot; 0: there is none."""
+    if draft.then.throwaway:
+        return 0  # made to be gone soon, it has none
     taken = {disk.port for disk in _all_disks(draft)} | {nic.port for nic in _all_nics(draft)}
     return next((port for port in range(1, PORTS + 1) if port not in taken), 0)

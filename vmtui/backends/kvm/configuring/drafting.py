@@ -21,7 +21,7 @@ from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.hardware import DiskDefinition, NicDefinition
 from vmtui.backends.kvm.machine import Machine
 from vmtui.errors import InputError, StateError, UnsupportedError
-from vmtui.hardware.changes import Assign, Change, Step, When
+from vmtui.hardware.changes import SEALED, Assign, Change, Step, When
 from vmtui.hardware.settings import setting
 from vmtui.hardware.tree import Takes
 from vmtui.hardware.values import Value
@@ -110,10 +110,16 @@ class Draft:
             self.then = self._put(binding.put, self.then, value, key)
         work: Live | None = None
         if self._goes_live(key, takes, why) and binding.effect is Effect.LIVE:
-            before = before if self._stored(takes) else binding.read(self.now)
+            has = binding.read(self.now)
+            before = before if self._stored(takes) else has
             self.now = self._put(binding.put, self.now, value, key)
-            work = _LIVE_OF_VM[key](value) if key in _LIVE_OF_VM else partial(_tuning, key, value)
-        self.add(change, before, takes, why, Assign(key, before), live=work)
+            if has != value:
+                of_qemu = _LIVE_OF_VM.get(key)
+                work = of_qemu(value) if of_qemu else partial(_tuning, key, value)
+        loses = ""
+        if key == "tpm" and value == "off" != before:
+            loses = f"{SEALED}, unless it gets a TPM again: its state stays until the VM is deleted"
+        self.add(change, before, takes, why, Assign(key, before), live=work, loses=loses)
 
     def _assign_disk(self, change: Assign, name: str, key: str) -> None:
         binding = DISK.get(key)
@@ -170,13 +176,14 @@ class Draft:
         *,
         live: Live | None = None,
         text: str = "",
+        loses: str = "",
         **rest: Any,
     ) -> None:
         """Note a change that was found possible."""
         if not text:
             assert isinstance(change, Assign)
             text = assigned(change.key, before, change.value)
-        step = Step(change, text, self.taken(takes), why)
+        step = Step(change, text, self.taken(takes), why, loses)
         self.works.append(Work(step, undo, live, **rest))
 
     def taken(self, takes: Takes) -> Takes:

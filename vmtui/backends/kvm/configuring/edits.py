@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from vmtui.backends.kvm.configuring.drafting import Draft
 from vmtui.backends.kvm.configuring.special import SPECIAL
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.identity import CARD_KEYS, DRIVE_KEYS, pairs
-from vmtui.errors import RefusedError
+from vmtui.errors import InputError, RefusedError
 from vmtui.hardware.changes import Assign, Attach, Change, Detach
 from vmtui.hardware.devices import ConsoleKind, Device, HostBus, HostDevice, NewConsole
 from vmtui.parts import SharedFolder
@@ -35,6 +36,9 @@ async def take(draft: Draft, after: Definition) -> None:
             draft.assign(change)
         else:
             await special(draft, change)
+    absent = await asyncio.to_thread(_absent, draft.here.folder, before, after)
+    if absent:
+        raise InputError(f"there is no file {str(absent)!r}", hint="vmtui attach makes new disks.")
     _take_disks(draft, before, after)
     _take_nics(draft, before, after)
     for other in _others(before, after):
@@ -42,6 +46,13 @@ async def take(draft: Draft, after: Definition) -> None:
             await coming.attach(draft, other)
         elif isinstance(other, Detach):
             going.detach(draft, other)
+
+
+def _absent(folder: Path, before: Definition, after: Definition) -> Path | None:
+    """The first file of a drive that was not there before, and is not there."""
+    known = {disk.file for disk in before.disk} | {""}
+    paths = (folder / disk.file for disk in after.disk if disk.file not in known)
+    return next((path for path in paths if not path.exists()), None)
 
 
 def _differences(

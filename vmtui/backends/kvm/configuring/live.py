@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from contextlib import suppress
 from typing import Any
 
 from msgspec.structs import replace
 
-from vmtui.backends.kvm import held, running
+from vmtui.backends.kvm import bridges, held, procfs, running
 from vmtui.backends.kvm.cards import card, card_id, netdev, netdev_id
 from vmtui.backends.kvm.devices import host_device, host_id
 from vmtui.backends.kvm.drives import device, device_id, node_name, nodes
@@ -25,8 +26,9 @@ from vmtui.model import DiskKind
 from vmtui.units import size
 from vmtui.whole import whole_in_thread
 
-GUEST_LIMIT_S = 10.0
-"""A guest that has not let a device go by then does not want to, or has no driver."""
+GUEST_LIMIT_S = 8.0
+"""A guest that has not let a device go by then does not want to, or has no driver. Less than others
+wait for the VM's lock, which is held meanwhile."""
 
 CLOSE_LIMIT_S = 5.0
 _LOOK_INTERVAL_S = 0.05
@@ -187,7 +189,7 @@ async def attach_nic(machine: Machine, name: str, nic: NicDefinition) -> str:
     now = known(machine).with_card(name, nic)
     _, slot = now.card(name)
     async with machine.asked() as monitor:
-        await monitor.execute("netdev_add", netdev(nic, slot.number))
+        tap = await _add_network(monitor, machine, nic, slot.number)
         try:
             await monitor.execute("device_add", card(now.definition, nic, slot.number))
             if not nic.link:
@@ -195,8 +197,27 @@ async def attach_nic(machine: Machine, name: str, nic: NicDefinition) -> str:
         except VmtuiError:
             await _quietly(monitor, "netdev_del", {"id": netdev_id(slot.number)})
             raise
-    await note(machine, now)
+    slots = tuple(replace(one, tap=tap) if one == slot else one for one in now.nics)
+    await note(machine, replace(now, nics=slots))
     return ""
+
+
+async def _add_network(monitor: Monitor, machine: Machine, nic: NicDefinition, number: int) -> str:
+    """What a card leads to; the tap that it is, if it is one."""
+    if nic.network != "bridge":
+        await monitor.execute("netdev_add", netdev(nic, number))
+        return nic.tap
+    descriptor = await bridges.open_tap(machine.name, nic.bridge)
+    try:
+        await monitor.give(netdev_id(number), descriptor)
+        try:
+            await monitor.execute("netdev_add", netdev(nic, number))
+        except VmtuiError:
+            await _quietly(monitor, "closefd", {"fdname": netdev_id(number)})
+            raise
+        return procfs.tap(os.getpid(), str(descriptor))
+    finally:
+        os.close(descriptor)
 
 
 async def detach_nic(machine: Machine, name: str) -> str:

@@ -40,10 +40,12 @@ class Prepared:
     plan: ChangePlan
 
 
-def situation(machine: Machine) -> Situation:
-    """What a change of that VM starts from. Raises InputError for a broken one."""
-    if machine.definition is None:
-        raise InputError(f"{machine.name} can't be changed", why=machine.problem)
+def situation(machine: Machine, mended: Definition | None = None) -> Situation:
+    """What a change of that VM starts from. Raises InputError for a broken one, unless `mended`."""
+    stored = machine.definition or mended
+    if stored is None:
+        hint = f"Mend it: vmtui edit {machine.name}"
+        raise InputError(f"{machine.name} can't be changed", why=machine.problem, hint=hint)
     return Situation(
         machine.id,
         machine.name,
@@ -51,7 +53,7 @@ def situation(machine: Machine) -> Situation:
         machine.active,
         machine.record is not None and machine.record.accel != Accel.KVM.value,
         machine.running,
-        machine.definition,
+        stored,
     )
 
 
@@ -74,18 +76,18 @@ async def prepared_text(
     machine: Machine, known: Sequence[Machine], text: str, when: When
 ) -> Prepared:
     """The same of an edited definition, whose differences are the changes."""
-    before = situation(machine).stored
     after = await asyncio.to_thread(_read, machine.name, text)
+    here = situation(machine, mended=after)
     if when is When.LIVE:
         raise InputError(
             "an edited definition is stored", hint="Leave out --live: what can be is live as well."
         )
-    draft = Draft(situation(machine), when, machine, known)
+    draft = Draft(here, when, machine, known)
     await edits.take(draft, after)
     draft.done()
     # What was edited is stored as it is: it may say more than there are settings for.
-    await asyncio.to_thread(refusals.check_host, machine.name, before, after)
-    await refusals.check_qemu(machine.name, before, after)
+    await asyncio.to_thread(refusals.check_host, machine.name, here.stored, after)
+    await refusals.check_qemu(machine.name, here.stored, after)
     stored = machine.store.text(machine.name)
     plan = _plan(partial(EditedPlan, text=text), draft, stored, text)
     return Prepared(draft, after, text, plan)

@@ -161,8 +161,6 @@ def nic_comes(here: Situation, nic: NicDefinition) -> str:
     """Why a card can't be given to the VM while it runs."""
     if here.running is None:
         return UNKNOWN_START if here.active else ""
-    if nic.network not in ("user", "isolated"):
-        return f"QEMU has to inherit its {nic.network} when it starts"
     return _port(nic)
 
 

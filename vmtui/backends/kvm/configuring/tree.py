@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from vmtui.backends.kvm import disks
@@ -56,7 +56,14 @@ def hardware(here: Situation, seen: Seen) -> Hardware:
         *_consoles(here),
         _whole(here, seen, PartKind.OTHER),
     ]
-    return Hardware(here.vm, here.name, here.active, tuple(parts))
+    made = Hardware(here.vm, here.name, here.active, tuple(parts))
+    unseen = here.running.differing(here.stored) if here.running and not made.pending else []
+    if not unseen:
+        return made
+    # What no setting is for was edited by hand.
+    note = f"vm.toml waits for the next boot: {', '.join(unseen)}"
+    parts[0] = replace(parts[0], notes=(*parts[0].notes, note))
+    return replace(made, parts=tuple(parts))
 
 
 def _of(kind: PartKind) -> Iterator[Setting]:

@@ -62,19 +62,20 @@ def find(connection: libvirt.virConnect, places: Places, vm: VMId, off_to: str =
     loader, nvram = root.find("os/loader"), root.find("os/nvram")
     code = _path(loader)
     path = _variables(places, name, nvram)
-    template = nvram.get("template") if nvram is not None else None
+    said = nvram.get("template") if nvram is not None else None
+    template = Path(said) if said else None
     keys = features.get(_KEYS)
     return Found(
         name,
         vm,
         code,
-        Path(template) if template else None,
+        template,
         path,
         at_hand=is_at_hand(places, path),
         secure_boot=features.get(_SECURE) == "yes"
         or (loader is not None and loader.get("secure") == "yes"),
         keys=keys == "yes" if keys else None,
-        build=_build(root, features, code) if places.local else None,
+        build=_build(root, features, code, template) if places.local else None,
         automatic=root.find("os[@firmware='efi']") is not None,
         passes_through=root.find("devices/hostdev") is not None,
     )
@@ -110,17 +111,17 @@ def _variables(places: Places, name: str, nvram: ET.Element | None) -> Path | No
     return places.variables / f"{name}_VARS.fd" if places.variables is not None else None
 
 
-def _build(root: ET.Element, features: dict[str, str], code: Path | None) -> Build | None:
+def _build(
+    root: ET.Element, features: dict[str, str], code: Path | None, template: Path | None
+) -> Build | None:
     """The one of QEMU's catalogue that it is, or that libvirt would choose by the same rules."""
-    machine = root.find("os/type")
+    machine, smm = root.find("os/type"), root.find("features/smm")
     if machine is None or "q35" not in machine.get("machine", ""):
         return None
-    known = list(builds(descriptor_folders()))
-    if code is not None:
-        return next((one for one in known if one.code == code), None)
-    smm = root.find("features/smm")
     without_smm = smm is not None and smm.get("state") == "off"
-    for one in known:
+    for one in builds(descriptor_folders()):
+        if code not in (None, one.code) or template not in (None, one.template):
+            continue
         wrong = [name for name, on in features.items() if (on == "yes") != (name in one.features)]
         if not wrong and not (without_smm and _SMM in one.features) and one.code.exists():
             return one
@@ -158,7 +159,7 @@ def _content(found: Found) -> bytes | None:
 async def reset(bridge: Bridge, places: Places, vm: VMId, own: Path | None) -> None:
     """Begin anew, from the firmware's own template or from a file of one's own."""
     verb = "reset the UEFI variables of"
-    found = await bridge.call(verb, find, places, vm, verb)
+    found = await bridge.call("look at the firmware", find, places, vm, verb)
     if own is not None:
         path = check_at_hand(places, found.variables, f"can't {verb} {found.name}")
         await whole_in_thread(_replace, found, path, own)
@@ -166,7 +167,7 @@ async def reset(bridge: Bridge, places: Places, vm: VMId, own: Path | None) -> N
         await whole_in_thread(_forget, found, found.variables)
     else:
         _refuse_passthrough(found, verb)
-        await bridge.call(verb, _start_anew, vm, timeout_s=START_TIMEOUT_S)
+        await bridge.call(f"{verb} {found.name}", _start_anew, vm, timeout_s=START_TIMEOUT_S)
 
 
 def _replace(found: Found, path: Path, own: Path) -> None:
@@ -219,7 +220,7 @@ def _start_anew(connection: libvirt.virConnect, vm: VMId) -> None:
 async def back_up(bridge: Bridge, places: Places, vm: VMId, to: Path) -> None:
     """A copy that only this user can read."""
     verb = "back up the UEFI variables of"
-    found = await bridge.call(verb, find, places, vm, verb)
+    found = await bridge.call("look at the firmware", find, places, vm, verb)
     path = check_at_hand(places, found.variables, f"can't {verb} {found.name}")
     try:
         content = await asyncio.to_thread(path.read_bytes)

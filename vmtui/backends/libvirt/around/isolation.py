@@ -6,13 +6,12 @@ import os
 import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 import libvirt
 
 from vmtui import ksm
-from vmtui.backends.libvirt.around import settings
+from vmtui.backends.libvirt.around import doors, settings
 from vmtui.backends.libvirt.around.settings import Settings
 from vmtui.backends.libvirt.configuring import situation
 from vmtui.backends.libvirt.configuring.attaching import parts
@@ -30,7 +29,6 @@ from vmtui.units import plain
 _CONF = "/etc/libvirt/qemu.conf"
 _BRIDGED = ("bridge", "direct", "ethernet", "hostdev", "vhostuser", "vdpa")
 _COMMAND_LINE = "{http://libvirt.org/schemas/domain/qemu/1.0}commandline"
-_LISTENING = ("tcp", "udp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,57 +240,26 @@ def _page_sharing(one: Guarded) -> Barrier:
 
 
 def _graphics(one: Guarded) -> Barrier:
-    open_to = [address for g in one.root.iterfind("devices/graphics") for address in _doors(one, g)]
     if one.root.find("devices/graphics") is None:
         return Barrier("graphics", "none", Mark.GOOD)
+    found = doors.screens(one.root, one.settings)
     advice = "Let it listen on a socket: <listen type='socket'/>"
-    return _reachable("graphics", "a socket of libvirt's", open_to, advice)
-
-
-def _doors(one: Guarded, graphics: Element) -> Iterator[str]:
-    """The addresses at which a screen can be reached."""
-    kind = graphics.get("type", "")
-    if kind not in ("vnc", "spice", "rdp") or graphics.get("socket"):
-        return
-    usual = one.settings.text(f"{kind}_listen") if one.settings else ""
-    for listen in graphics.findall("listen"):
-        if listen.get("type") == "network":
-            yield listen.get("address") or f"network {listen.get('network', '')}"
-        elif listen.get("type", "address") == "address":
-            yield listen.get("address") or usual or "127.0.0.1"
-    if graphics.find("listen") is None:
-        yield graphics.get("listen") or usual or "127.0.0.1"
+    return _reachable("graphics", "a socket of libvirt's", found, advice)
 
 
 def _consoles(one: Guarded) -> Barrier:
-    open_to = [
-        source.get("host") or "0.0.0.0"  # noqa: S104 (what QEMU makes of none)
-        for tag in ("serial", "console", "parallel", "channel")
-        for element in one.root.iterfind(f"devices/{tag}")
-        if element.get("type") in _LISTENING
-        for source in element.iterfind("source")
-        if source.get("mode") == "bind"
-    ]
     advice = "Make them terminals that libvirt gives out: type='pty'"
-    return _reachable("consoles", "by libvirt only", open_to, advice)
+    return _reachable("consoles", "by libvirt only", doors.consoles(one.root), advice)
 
 
-def _reachable(topic: str, closed: str, open_to: list[str], advice: str) -> Barrier:
+def _reachable(topic: str, closed: str, found: list[str], advice: str) -> Barrier:
     """Who is on this machine can reach its own addresses, everybody the others."""
-    if not open_to:
+    if not found:
         return Barrier(topic, closed, Mark.GOOD)
-    far = [address for address in open_to if not _is_loopback(address)]
-    value = plain(", ".join(dict.fromkeys(open_to)))
-    if far:
-        return Barrier(topic, value, Mark.WEAK, f"The network can reach it. {advice}")
-    return Barrier(topic, value, Mark.OPEN, f"All users of the host can reach it. {advice}")
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
+    value = plain(", ".join(dict.fromkeys(found)))
+    if all(doors.is_loopback(address) for address in found):
+        return Barrier(topic, value, Mark.OPEN, f"All users of the host can reach it. {advice}")
+    return Barrier(topic, value, Mark.WEAK, f"The network can reach it. {advice}")
 
 
 # -- what it keeps ---------------------------------------------------------------------------

@@ -1,13 +1,13 @@
-"""Changes of domains done: the definition stored whole, then each live step; and undone."""
+"""Changes of domains done: the definition stored whole, then each live step."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
+from typing import TypeVar
 
 import libvirt
 
@@ -15,15 +15,18 @@ from vmtui.backends.libvirt import balloons
 from vmtui.backends.libvirt.around import firmware
 from vmtui.backends.libvirt.belongings import volume_at
 from vmtui.backends.libvirt.bridge import Bridge
-from vmtui.backends.libvirt.configuring import attaching, live, secrets
+from vmtui.backends.libvirt.configuring import attaching, coming, live, secrets
 from vmtui.backends.libvirt.configuring.disk_knobs import source
-from vmtui.backends.libvirt.configuring.drafting import Draft, differences, drafted
+from vmtui.backends.libvirt.configuring.draft import Draft
+from vmtui.backends.libvirt.configuring.drafting import drafted
 from vmtui.backends.libvirt.configuring.elements import Element, parsed, say, text_of
 from vmtui.backends.libvirt.configuring.parts import hardware
-from vmtui.backends.libvirt.configuring.situation import Situation, look
+from vmtui.backends.libvirt.configuring.situation import look
 from vmtui.backends.libvirt.configuring.table import Table
 from vmtui.backends.libvirt.configuring.text_drafting import drafted_text
+from vmtui.backends.libvirt.configuring.undoing import undoing
 from vmtui.backends.libvirt.listing import lookup
+from vmtui.backends.libvirt.making import under_way
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.targets import Targets
 from vmtui.backends.libvirt.volumes import Volumes
@@ -37,22 +40,21 @@ from vmtui.hardware.changes import (
     Done,
     Outcome,
     Step,
-    When,
 )
+from vmtui.hardware.devices import NewDisk
 from vmtui.hardware.settings import setting
-from vmtui.hardware.tree import Hardware, Takes
+from vmtui.hardware.tree import Takes
 from vmtui.progress import Progress, ProgressSink
 from vmtui.units import size
 from vmtui.whole import whole
+
+T = TypeVar("T")
 
 LIVE_TIMEOUT_S = 60.0
 GUEST_LIMIT_S = 10.0
 """A guest that has not let go of a device by then does not mean to."""
 
 LOOK_S = 0.1
-
-_MADE_ANEW = ("address", "alias", "controller")
-"""What libvirt gives to a device by itself, each time that it comes."""
 
 
 async def change(
@@ -71,7 +73,9 @@ async def change(
         draft = await bridge.call(what, drafted_text, places, here, plan.text, plan.when)
     else:
         draft = await bridge.call(what, drafted, places, here, plan.changes, plan.when)
-    if draft.steps and draft.plan(plan.when).steps != plan.steps and not plan.text:
+    if [(one.change, one.takes) for one in draft.steps] != [
+        (one.change, one.takes) for one in plan.steps
+    ]:
         raise StateError(
             f"{plan.name} was changed meanwhile",
             why="it is no longer in the state that the plan was made for",
@@ -101,24 +105,40 @@ class _Work:
     async def do(self, progress: ProgressSink) -> Outcome:
         here, plan = self._draft.here, self._plan
         before = hardware(here)
-        volumes = Volumes(self._bridge, self._places)
-        try:
-            for volume in self._draft.volumes:
-                progress(Progress(f"making the disk {volume.name}", stage="disk"))
-                await volumes.blank(volume.name, volume.size_bytes)
-            await whole(self._bridge.call(self._what, self._store, timeout_s=LIVE_TIMEOUT_S))
-        except BaseException:
-            with suppress(VmtuiError):
-                await whole(volumes.take_back())
-            raise
+        with under_way(plan.vm) as mark:
+            await self._make_and_store(mark, progress)
         done = []
         now = deepcopy(here.now)
         for place, (step, change) in enumerate(zip(plan.steps, self._draft.resolved, strict=True)):
             progress(Progress(step.text, place / len(plan.steps)))
             done.append(await self._take_effect(step, change, now))
         after = await self._bridge.call(self._what, look, self._places, plan.vm)
-        undo = _undoing((here, before), (after, hardware(after)), plan, done)
+        undo = undoing((here, before), (after, hardware(after)), plan, done)
         return Outcome(tuple(done), undo)
+
+    async def _make_and_store(self, mark: str, progress: ProgressSink) -> None:
+        """All of it or nothing, also after a kill."""
+        wanted, volumes = self._draft.volumes, Volumes(self._bridge, self._places)
+        try:
+            if wanted:
+                names = [volume.name for volume in wanted]
+                await whole(self._bridge.call(self._what, coming.note, self._plan.vm, names, mark))
+            for volume in wanted:
+                progress(Progress(f"making the disk {volume.name}", stage="disk"))
+                await volumes.blank(volume.name, volume.size_bytes)
+            # What is stored from here on names the disks itself, without the note.
+            await whole(self._bridge.call(self._what, self._store, timeout_s=LIVE_TIMEOUT_S))
+        except BaseException:
+            with suppress(VmtuiError):
+                await whole(volumes.take_back())
+                await whole(self._forget_note())
+            raise
+        if wanted and not self._draft.stores:
+            await whole(self._forget_note())
+
+    async def _forget_note(self) -> None:
+        if self._draft.volumes:
+            await self._bridge.call(self._what, coming.note, self._plan.vm, (), "")
 
     # -- what is stored ----------------------------------------------------------------------
 
@@ -158,10 +178,21 @@ class _Work:
                 return Done(step)
             reached = await self._live(step, change, now)
         except VmtuiError as error:
-            if step.takes is Takes.LIVE and len(self._plan.steps) == 1:
-                raise  # nothing was changed
+            if step.takes is Takes.LIVE:
+                await self._take_back(step, change)
+                if len(self._plan.steps) == 1:
+                    raise  # nothing was changed
             return Done(step, problem=error.why or error.what)
         return Done(step, reached=reached)
+
+    async def _take_back(self, step: Step, change: Change) -> None:
+        """A disk that was made to be plugged in, and was not: no definition names it."""
+        made = {volume.name for volume in self._draft.volumes}
+        device = change.device if isinstance(change, Attach) else None
+        path = device.path if isinstance(device, NewDisk) else None
+        if path is not None and path.name in made:
+            with suppress(VmtuiError):
+                await self._call(step, _remove, str(path))
 
     async def _beside(self, step: Step, change: Change) -> None:
         """Settings that libvirt keeps elsewhere."""
@@ -254,63 +285,12 @@ class _Work:
     def _domain(self, connection: libvirt.virConnect) -> libvirt.virDomain:
         return lookup(connection, self._plan.vm)
 
-    async def _call(self, step: Step, function, *args):  # type: ignore[no-untyped-def]
+    async def _call(self, step: Step, function: Callable[..., T], *args: object) -> T:
         what = f"do that ({step.text})"
         return await whole(self._bridge.call(what, function, *args, timeout_s=LIVE_TIMEOUT_S))
 
 
-# -- undoing -------------------------------------------------------------------------------------
-
-
-def _undoing(
-    then: tuple[Situation, Hardware],
-    now: tuple[Situation, Hardware],
-    plan: ChangePlan,
-    done: Sequence[Done],
-) -> tuple[Change, ...]:
-    """Changes that bring back what was; none where something would be lost on that way."""
-    (here, before), (after, tree) = then, now
-    if plan.when is When.LIVE:
-        return _undoing_live(before, plan, done)
-    changes: list[Change] = [*differences(tree, before)]
-    changes += [
-        Detach(part.id)
-        for part in tree.parts
-        if part.there_next and before.part(part.id) is None and "." in part.id
-    ]
-    if plan.text or any(isinstance(change, Detach) for change in plan.changes):
-        return ()
-    root = deepcopy(after.next)
-    try:
-        for change in changes:
-            if after.table.has_in_xml(change):
-                after.table.apply(root, change)
-    except (InputError, UnsupportedError):
-        return ()
-    if _all_of(here.next) - _all_of(root):
-        return ()
-    targets = [c for c in _undoing_live(before, plan, done) if isinstance(c, Assign)]
-    return (*changes, *(c for c in targets if c.key == "memory.target"))
-
-
-def _undoing_live(before: Hardware, plan: ChangePlan, done: Sequence[Done]) -> tuple[Change, ...]:
-    found: list[Change] = []
-    for one in reversed(done):
-        asked = one.step.change
-        if isinstance(asked, Assign) and not one.problem:
-            entry = before.entry(asked.key)
-            if entry is not None and entry.now != asked.value:
-                found.append(Assign(asked.key, entry.wanted or entry.now))
-    lasting = len(plan.steps) == len(found)
-    return tuple(found) if lasting or plan.when is not When.LIVE else ()
-
-
-def _all_of(root: Element) -> Counter[str]:
-    """All that a definition says, but for what libvirt makes by itself."""
-    found: Counter[str] = Counter()
-    for element in root.iter("*"):
-        path = [element.tag, *(one.tag for one in element.iterancestors())]
-        if not any(tag in _MADE_ANEW for tag in path):
-            text = (element.text or "").strip()
-            found[f"{'/'.join(path)} {sorted(element.attrib.items())} {text}"] += 1
-    return found
+def _remove(connection: libvirt.virConnect, path: str) -> None:
+    volume = volume_at(connection, path)
+    if volume is not None:
+        volume.delete(0)

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 import libvirt
-from lxml import etree
 
 from vmtui.backends.libvirt import offers
+from vmtui.backends.libvirt.around import host_devices
 from vmtui.backends.libvirt.belongings import others_of, volume_at
 from vmtui.backends.libvirt.configuring.boot_knobs import (
     has_nothing_installed,
@@ -23,13 +23,15 @@ from vmtui.backends.libvirt.listing import attempt, attempt_all, lookup
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.translate import reason
 from vmtui.errors import InputError, MissingError, StateError, UnsupportedError
+from vmtui.hardware.devices import HostDevice
 from vmtui.hardware.settings import setting
 from vmtui.hardware.values import Value
 from vmtui.model import Firmware
+from vmtui.parts import NetworkKind, NicSpec
 from vmtui.units import size
 
-_CARDS = "devices/interface"
-"""For these libvirt would make taps even when it is only asked for the command line."""
+_NOT_TRIED = ("devices/interface", "devices/hostdev")
+"""Even for a command line libvirt makes taps for the ones, and looks for the others."""
 
 _PASSWORD = re.compile(r"(passwd=)(['\"]).*?\2")
 
@@ -97,23 +99,20 @@ def check_offers(
     firmware = read_firmware(root)
     if not new_tpm and firmware is read_firmware(here.next):
         return
+    machine = got(root, "os/type", "machine")
+    if firmware is Firmware.SECURE_BOOT and machine and "q35" not in machine:
+        raise UnsupportedError(
+            "it can't have Secure Boot",
+            why=f"its machine type {machine} has no SMM",
+            hint="Make a VM of the type q35.",
+        )
     host = capabilities(connection, root, places)
     if new_tpm and not host.offers("devices/tpm", "backendModel", "emulator"):
         raise MissingError("the host can't emulate a TPM", hint=offers.SWTPM_HINT)
     if firmware is not Firmware.BIOS and not host.offers("os", "firmware", "efi"):
         raise MissingError("the host has no UEFI firmware", hint=offers.FIRMWARE_HINT)
-    if firmware is Firmware.SECURE_BOOT:
-        if not host.offers("os/loader", "secure", "yes"):
-            raise MissingError(
-                "the host has no firmware with Secure Boot", hint=offers.FIRMWARE_HINT
-            )
-        machine = got(root, "os/type", "machine")
-        if machine and "q35" not in machine:
-            raise UnsupportedError(
-                "it can't have Secure Boot",
-                why=f"its machine type {machine} has no SMM",
-                hint="Make a VM of the type q35.",
-            )
+    if firmware is Firmware.SECURE_BOOT and not host.offers("os/loader", "secure", "yes"):
+        raise MissingError("the host has no firmware with Secure Boot", hint=offers.FIRMWARE_HINT)
 
 
 def check_file(
@@ -136,6 +135,29 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except PermissionError:
         return True  # what this user may not look into is left to libvirt
+
+
+def check_card(
+    connection: libvirt.virConnect, places: Places, here: Situation, nic: NicSpec
+) -> None:
+    """Raise InputError or UnsupportedError for a network that the host has not."""
+    if nic.network is not NetworkKind.USER or nic.forwards:
+        offers.card(connection, capabilities(connection, here.next, places), nic, start=False)
+
+
+def check_host_device(connection: libvirt.virConnect, places: Places, device: HostDevice) -> None:
+    """Raise InputError or UnsupportedError for one that is not there, or can't be had."""
+    known = {(one.bus, one.address): one for one in host_devices.look(connection, places)}
+    found = known.get((device.bus, device.address))
+    if found is None:
+        raise InputError(
+            f"the host has no {device.bus.value.upper()} device {device.address}",
+            hint="List them: vmtui devices",
+        )
+    if found.unavailable:
+        raise UnsupportedError(
+            f"{found.label or found.address} can't be passed through", why=found.unavailable
+        )
 
 
 def check_name(connection: libvirt.virConnect, here: Situation, name: str) -> None:
@@ -162,13 +184,15 @@ def verdict(connection: libvirt.virConnect, here: Situation, root: Element) -> N
     """
     problem = _problem(connection, root)
     if problem and problem != _problem(connection, here.next):
-        raise InputError(f"{here.name} can't be changed like that", why=problem)
+        hint = "Set cpus.max and cpu.topology together." if "topology" in problem else ""
+        raise InputError(f"{here.name} can't be changed like that", why=problem, hint=hint)
 
 
 def _problem(connection: libvirt.virConnect, root: Element) -> str:
     trial = parsed(text_of(root))
-    for card in trial.findall(_CARDS):
-        take_out(card)
+    for path in _NOT_TRIED:
+        for device in trial.findall(path):
+            take_out(device)
     try:
         connection.domainXMLToNative("qemu-argv", text_of(trial), 0)
     except libvirt.libvirtError as error:
@@ -186,26 +210,3 @@ def _problem(connection: libvirt.virConnect, root: Element) -> str:
 def without_passwords(text: str) -> str:
     """A definition that may be shown."""
     return _PASSWORD.sub(r"\1\2(not shown)\2", text)
-
-
-SCHEMA = Path("/usr/share/libvirt/schemas/domain.rng")
-
-
-def schema(text: str, before: str) -> None:
-    """Raise InputError with the line that libvirt's own schema does not allow.
-
-    What is stored may be newer, or somebody's own way: then it is no judge.
-    """
-    try:
-        rules = etree.RelaxNG(etree.parse(SCHEMA))
-    except (OSError, etree.LxmlError):
-        return  # libvirt judges all of it when it is defined
-    if rules.validate(parsed(text).getroottree()) or not rules.validate(
-        parsed(before).getroottree()
-    ):
-        return
-    rules.validate(parsed(text).getroottree())
-    # The deepest is the nearest to what is wrong; those around it follow from that.
-    errors = sorted(rules.error_log, key=lambda error: error.line)
-    worst = errors[-1]
-    raise InputError("libvirt does not allow that", why=f"line {worst.line}: {worst.message}")

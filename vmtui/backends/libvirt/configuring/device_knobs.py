@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import UUID, uuid5
-
+from vmtui.backends.libvirt import metadata
 from vmtui.backends.libvirt.configuring.elements import (
     Element,
     got,
@@ -88,7 +87,7 @@ def _write_version(root: Element, value: Value) -> None:
 
 def tpm_secret(root: Element) -> str:
     """The UUID of the secret that vmtui encrypts a domain's TPM with."""
-    return str(uuid5(UUID(said(root, "uuid")), "urn:vmtui:tpm"))
+    return metadata.tpm_secret(said(root, "uuid"))
 
 
 def _write_encrypted(root: Element, value: Value) -> None:

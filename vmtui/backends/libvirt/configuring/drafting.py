@@ -2,82 +2,37 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field, replace
-from difflib import unified_diff
-from itertools import count
+from dataclasses import replace
 from pathlib import Path
 
 import libvirt
 
-from vmtui.backends.libvirt import offers
 from vmtui.backends.libvirt.configuring import checks
 from vmtui.backends.libvirt.configuring.attaching import found
 from vmtui.backends.libvirt.configuring.boot_knobs import is_uefi
 from vmtui.backends.libvirt.configuring.cpu_knobs import most_cpus
 from vmtui.backends.libvirt.configuring.device_knobs import has_tpm
-from vmtui.backends.libvirt.configuring.elements import Element, said, say, text_of
+from vmtui.backends.libvirt.configuring.draft import Draft
+from vmtui.backends.libvirt.configuring.elements import said, say, text_of
 from vmtui.backends.libvirt.configuring.memory_knobs import ceiling_bytes
-from vmtui.backends.libvirt.configuring.parts import OFF, RUNS, hardware
-from vmtui.backends.libvirt.configuring.situation import Situation, capabilities, free_cpus
+from vmtui.backends.libvirt.configuring.nic_knobs import network_of
+from vmtui.backends.libvirt.configuring.parts import ANEW, OFF, RUNS, hardware
+from vmtui.backends.libvirt.configuring.resolving import resolved
+from vmtui.backends.libvirt.configuring.situation import Situation, free_cpus
 from vmtui.backends.libvirt.places import Places
-from vmtui.backends.libvirt.storage import find, planned_folder
 from vmtui.errors import InputError, StateError, UnsupportedError
 from vmtui.hardware import wording
-from vmtui.hardware.changes import Assign, Attach, Change, ChangePlan, Detach, Step, When
+from vmtui.hardware.changes import SEALED, Assign, Attach, Change, Detach, Step, When
 from vmtui.hardware.devices import Device, NewConsole, NewDisk
 from vmtui.hardware.settings import PartKind, setting
 from vmtui.hardware.tree import Hardware, Takes
-from vmtui.model import DiskKind
-from vmtui.parts import DiskBus, NicSpec, SharedFolder
+from vmtui.model import DiskKind, Firmware
+from vmtui.parts import DiskBus, SharedFolder
 from vmtui.units import size
 
-SEALED = "disk keys sealed in it are lost"
-
 _PLUGGED = (DiskBus.VIRTIO, DiskBus.SCSI)
-
-
-@dataclass(frozen=True, slots=True)
-class Volume:
-    """A disk that is made for the change."""
-
-    name: str
-    size_bytes: int
-
-
-@dataclass
-class Draft:
-    """A domain's definitions with the changes in them; `now` only where it runs."""
-
-    here: Situation
-    next: Element
-    now: Element | None
-    steps: list[Step] = field(default_factory=list)
-    resolved: list[Change] = field(default_factory=list)  # with paths and addresses
-    volumes: list[Volume] = field(default_factory=list)
-
-    @property
-    def stores(self) -> bool:
-        """Whether another definition is to be stored."""
-        return text_of(self.next) != text_of(self.here.next)
-
-    def plan(self, when: When, *, text: str = "") -> ChangePlan:
-        """It as it is shown."""
-        here = self.here
-        old, new = text_of(here.next), text or text_of(self.next)
-        if text:
-            old = here.xml
-        lines = unified_diff(
-            checks.without_passwords(old).splitlines(),
-            checks.without_passwords(new).splitlines(),
-            f"{here.name}.xml as it is",
-            f"{here.name}.xml as it would be",
-            lineterm="",
-        )
-        diff = "".join(f"{line}\n" for line in lines)
-        return ChangePlan(here.vm, here.name, when, tuple(self.steps), diff, here.base, text)
 
 
 def drafted(
@@ -124,23 +79,23 @@ class _Drafting:
 
     def add(self, change: Change, when: When) -> None:
         """One more. Raises what `Configures.plan` does."""
-        resolved = change
+        settled: Change = change
         if isinstance(change, Assign):
             step = self._assign(change, when)
         elif isinstance(change, Attach):
-            step, resolved = self._attach(change, when)
+            step, settled = self._attach(change, when)
         else:
             step = self._detach(change, when)
         table, draft = self._here.table, self.draft
-        if table.has_in_xml(resolved):
+        if table.has_in_xml(settled):
             if draft.now is not None and step.takes in (Takes.LIVE, Takes.BOTH):
-                table.apply(draft.now, resolved)
+                table.apply(draft.now, settled)
             if step.takes in (Takes.NEXT_BOOT, Takes.BOTH):
-                table.apply(draft.next, resolved)
+                table.apply(draft.next, settled)
         if isinstance(change, Assign) and change.key == "name" and change.value != self._here.name:
             self._keep_variables()
         draft.steps.append(step)
-        draft.resolved.append(resolved)
+        draft.resolved.append(settled)
 
     def _keep_variables(self) -> None:
         """Say where the UEFI variables are, while libvirt would look for them by the VM's name."""
@@ -171,13 +126,12 @@ class _Drafting:
                 best, why = Takes.NEXT_BOOT, f"it was started with a maximum of {most}"
         takes = narrowed(best, why, when, text, active=here.active)
         self._check_value(known.key, change)
-        loses = ""
-        if key == "tpm" and value == "off" and has_tpm(here.next):
-            loses = f"{SEALED}, unless it gets a TPM again: its state stays until the VM is deleted"
-        if key in ("firmware", "firmware.keys") and is_uefi(here.next) and value != entry.next:
-            loses = "boot entries and keys of your own in its UEFI variables: they begin anew"
+        loses = lost(here, change) if value != entry.next else ""
+        more = key == "cpus" and isinstance(value, int) and value > most_cpus(self.draft.next)
+        if more:
+            why = f"its maximum becomes {value} as well"
         waits = takes is Takes.NEXT_BOOT and here.active and when is When.AUTO
-        return Step(change, text, takes, why if waits else "", loses)
+        return Step(change, text, takes, why if waits or more else "", loses)
 
     def _so_far(self) -> Hardware:
         """With the changes before this one, which may have brought what it is about."""
@@ -195,6 +149,9 @@ class _Drafting:
         elif key == "disk.*.source" and value:
             path = Path(str(value))
             checks.check_file(self._connection, self._places, here, path, medium=True)
+        elif key == "nic.*.network":
+            nic = network_of(str(value))
+            checks.check_card(self._connection, self._places, here, nic)
         elif key == "disk.*.size":
             _check_grows(here, change.key, value)
         elif key == "memory.target":
@@ -205,37 +162,9 @@ class _Drafting:
         text = wording.attached(change.device)
         best, why = _plugs(change.device) if active else (Takes.NEXT_BOOT, "")
         takes = narrowed(best, why, when, text, active=active)
-        device = self._resolved(change.device)
+        device = resolved(self._connection, self._places, self.draft, change.device)
         note = why if takes is Takes.NEXT_BOOT else ""
         return Step(change, text, takes, note), Attach(device)
-
-    def _resolved(self, device: Device) -> Device:
-        """With all that was left open; the same each time that it is asked from the same base."""
-        here = self._here
-        if isinstance(device, NewDisk) and device.path is not None:
-            lent = device.kind is DiskKind.CDROM or device.read_only
-            checks.check_file(self._connection, self._places, here, device.path, medium=lent)
-        elif isinstance(device, NewDisk) and device.size_bytes:
-            name = self._new_name()
-            self.draft.volumes.append(Volume(name, device.size_bytes))
-            return replace(device, path=planned_folder(self._connection, self._places) / name)
-        elif isinstance(device, NicSpec) and not device.mac:
-            seed = f"{here.vm} {here.base} {len(self.draft.steps)}".encode()
-            tail = hashlib.sha256(seed).digest()[:3]
-            return replace(device, mac="52:54:00:" + ":".join(f"{byte:02x}" for byte in tail))
-        elif isinstance(device, SharedFolder):
-            share = offers.share(capabilities(self._connection, here.next, self._places), device)
-            return replace(device, protocol="virtiofs" if share.virtiofs else "9p")
-        return device
-
-    def _new_name(self) -> str:
-        taken = {volume.name for volume in self.draft.volumes}
-        names = (f"{self._here.name}-{number}.qcow2" for number in count(1))
-        return next(
-            name
-            for name in names
-            if name not in taken and find(self._connection, self._places, name) is None
-        )
 
     def _detach(self, change: Detach, when: When) -> Step:
         here, part = self._here, self._tree.part(change.part)
@@ -251,6 +180,17 @@ class _Drafting:
         if part.kind is PartKind.DISK and not note:
             note = "its file stays"
         return Step(change, text, takes, note)
+
+
+def lost(here: Situation, change: Assign) -> str:
+    """What is gone for good once that setting is another."""
+    if change.key == "tpm" and change.value == "off" and has_tpm(here.next):
+        return f"{SEALED}, unless it gets a TPM again: its state stays until the VM is deleted"
+    if change.key == "tpm.version" and has_tpm(here.next):
+        return f"{SEALED}, unless it gets this version again: each has a state of its own"
+    if change.key in ANEW and is_uefi(here.next) and change.value != Firmware.BIOS:
+        return "boot entries and keys of your own in its UEFI variables are lost: they begin anew"
+    return ""
 
 
 def _check_target(draft: Draft, value: object) -> None:

@@ -19,7 +19,7 @@ from vmtui.backends.libvirt.configuring.knobs import Knob, whole, words
 from vmtui.errors import InputError, UnsupportedError
 from vmtui.hardware.values import Value
 from vmtui.part_texts import network
-from vmtui.parts import NetworkKind
+from vmtui.parts import NetworkKind, NicSpec
 from vmtui.units import KIB
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
@@ -34,9 +34,10 @@ def connection(nic: Element) -> str:
     return f"{kind}:{where}" if where else kind
 
 
-def _write_network(nic: Element, value: Value) -> None:
+def network_of(text: str) -> NicSpec:
+    """What is written. Raises InputError, or UnsupportedError for what libvirt has not."""
     try:
-        wanted = network(words(value))
+        wanted = network(text)
     except ValueError as error:
         raise InputError("its network can't be that", why=str(error)) from error
     if wanted.network is NetworkKind.ISOLATED:
@@ -47,6 +48,12 @@ def _write_network(nic: Element, value: Value) -> None:
     kind = wanted.network.value
     if kind != NetworkKind.USER and not wanted.source:
         raise InputError(f"which {kind}?", hint=f"Write {kind}:NAME.")
+    return wanted
+
+
+def _write_network(nic: Element, value: Value) -> None:
+    wanted = network_of(words(value))
+    kind = wanted.network.value
     if nic.get("type") != kind:
         nic.set("type", kind)
         for tag in ("source", "portForward", "virtualport", "target"):
@@ -101,6 +108,8 @@ def _write_rate(nic: Element, value: Value) -> None:
 
 
 def _uneven(nic: Element) -> str:
+    if nic.get("type") == NetworkKind.USER:
+        return "libvirt limits no card in user mode"
     ways = [nic.find(f"bandwidth/{way}") for way in ("inbound", "outbound")]
     plain = all(way is None or set(way.attrib) == {"average"} for way in ways)
     even = len({way.get("average") if way is not None else None for way in ways}) == 1

@@ -29,7 +29,7 @@ OWN = f"metadata/{{{NAMESPACE}}}vm"
 _TAG, _NOTES, _BALANCE = (f"{{{NAMESPACE}}}{name}" for name in ("tag", "notes", "balance"))
 
 
-def _own(root: Element) -> Element:
+def own_element(root: Element) -> Element:
     """vmtui's element, made where there is none."""
     found = root.find(OWN)
     if found is not None:
@@ -40,7 +40,7 @@ def _own(root: Element) -> Element:
     return put(metadata, etree.Element(f"{{{NAMESPACE}}}vm", nsmap={PREFIX: NAMESPACE}))
 
 
-def _tidy(root: Element) -> None:
+def tidy(root: Element) -> None:
     """Take out what says nothing any more."""
     take_out_if_bare(root.find(f"{OWN}/{_BALANCE}"))
     take_out_if_bare(root.find(OWN))
@@ -63,16 +63,16 @@ def _attribute(name: str, on: str) -> Knob:
     """A mark that is there or not."""
 
     def write(root: Element, value: Value) -> None:
-        give(_own(root), name, on if value else None)
-        _tidy(root)
+        give(own_element(root), name, on if value else None)
+        tidy(root)
 
     return Knob(lambda root: got(root, OWN, name) == on, write)
 
 
 def _word(name: str, unset: Value) -> Knob:
     def write(root: Element, value: Value) -> None:
-        give(_own(root), name, words(value) if value != unset else None)
-        _tidy(root)
+        give(own_element(root), name, words(value) if value != unset else None)
+        tidy(root)
 
     return Knob(lambda root: got(root, OWN, name) or unset, write)
 
@@ -83,8 +83,8 @@ def _size(name: str) -> Knob:
         return found * KIB if found else None
 
     def write(root: Element, value: Value) -> None:
-        give(_own(root), name, kib(value))
-        _tidy(root)
+        give(own_element(root), name, kib(value))
+        tidy(root)
 
     return Knob(read, write)
 
@@ -94,7 +94,7 @@ def _read_tags(root: Element) -> Value:
 
 
 def _write_tags(root: Element, value: Value) -> None:
-    own, wanted = _own(root), listed(value)
+    own, wanted = own_element(root), listed(value)
     for tag in own.findall(_TAG):
         if tag.text not in wanted:
             take_out(tag)
@@ -105,11 +105,11 @@ def _write_tags(root: Element, value: Value) -> None:
             take_out(tag)
         for text in wanted:
             put(own, made(_TAG)).text = text
-    _tidy(root)
+    tidy(root)
 
 
 def _write_notes(root: Element, value: Value) -> None:
-    own = _own(root)
+    own = own_element(root)
     found = own.find(_NOTES)
     if value and found is None:
         found = put(own, made(_NOTES))
@@ -117,7 +117,7 @@ def _write_notes(root: Element, value: Value) -> None:
         found.text = words(value)
     else:
         take_out(found)
-    _tidy(root)
+    tidy(root)
 
 
 def _read_notes(root: Element) -> Value:
@@ -133,20 +133,20 @@ def _of_balance(name: str, *, size: bool) -> Knob:
 
     def write(root: Element, value: Value) -> None:
         give(_balance(root), name, str(int(value) // factor) if isinstance(value, int) else None)
-        _tidy(root)
+        tidy(root)
 
     return Knob(read, write)
 
 
 def _balance(root: Element) -> Element:
-    own = _own(root)
+    own = own_element(root)
     found = own.find(_BALANCE)
     return found if found is not None else put(own, made(_BALANCE))
 
 
 def _write_balance(root: Element, value: Value) -> None:
     give(_balance(root), "on", "yes" if value else None)
-    _tidy(root)
+    tidy(root)
 
 
 OWN_KNOBS = {

@@ -10,14 +10,15 @@ from vmtui.backends.libvirt.configuring.device_knobs import has_tpm, has_watchdo
 from vmtui.backends.libvirt.configuring.disk_knobs import is_tray, source
 from vmtui.backends.libvirt.configuring.elements import Element, got, said
 from vmtui.backends.libvirt.configuring.knobs import ranges
-from vmtui.backends.libvirt.configuring.memory_knobs import has_balloon
-from vmtui.backends.libvirt.configuring.nic_knobs import connection
+from vmtui.backends.libvirt.configuring.memory_knobs import VIRTIO_MEM, has_balloon, size_of
 from vmtui.backends.libvirt.configuring.situation import VIRTIO_SOUND_SINCE, Situation
 from vmtui.backends.libvirt.configuring.tuning_knobs import USUAL_PERIOD_US, USUAL_WEIGHT
 from vmtui.errors import InputError
+from vmtui.hardware.changes import Assign
 from vmtui.hardware.settings import SETTINGS, PartKind, Setting, setting
 from vmtui.hardware.tree import Entry, Hardware, Part, Takes
 from vmtui.hardware.values import Value
+from vmtui.units import size
 
 _OWN = (
     *("notes", "tags", "protected", "memory.floor", "balance"),
@@ -33,7 +34,7 @@ LIVE = frozenset(
 
 _NEVER_SESSION = "libvirt shares out CPUs for system connections only"
 OFF, RUNS = "it is off", "it runs: shut it down first"
-_ANEW = ("firmware", "firmware.keys")
+ANEW = ("firmware", "firmware.keys")
 """With another of these UEFI variables begin anew, and what runs writes to them."""
 
 _WHY_NOT_LIVE = {
@@ -101,6 +102,7 @@ class _Tree:
             if entries:
                 kind = settings[0].part
                 label = kind.value if part in _ONES.values() else settings[0].label
+                label = self._here.name if kind is PartKind.VM else label
                 yield Part(part, kind, label, entries, notes=self._notes(part))
 
     def _applies(self, key: str) -> bool:
@@ -114,6 +116,10 @@ class _Tree:
             words = (("files", "os/loader"), ("variables", "os/nvram"), ("kernel", "os/kernel"))
             root = self._now if self._now is not None else self._next
             return tuple(f"{word}: {text}" for word, path in words if (text := said(root, path)))
+        taken = self._now.find(f"{VIRTIO_MEM}/target/current") if self._now is not None else None
+        if part == "memory" and taken is not None:
+            has = size(size_of(taken), digits=2)
+            return (f"the guest has taken {has} of what is plugged in",)
         if part == "cpu" and said(self._next, "cputune/quota"):
             return (f"each vCPU has a quota of its own: {said(self._next, 'cputune/quota')} µs",)
         return ()
@@ -132,7 +138,7 @@ class _Tree:
     def _comes_to(self, key: str, before: Value, after: Value) -> bool:
         """Whether what runs is but what an unset value comes to there."""
         if key == "cpu.model":
-            return after == "host-model"  # what runs is a model's name, chosen at the start
+            return _chosen(str(before), str(after))
         if key in _USUAL:
             return after is None and before == _USUAL[key]
         everywhere = ranges(range(self._here.host_cpus))
@@ -175,20 +181,32 @@ class _Tree:
         return Takes.NEXT_BOOT, _WHY_NOT_LIVE.get(key, "it is set when QEMU starts")
 
     def _stuck(self, key: str) -> str:
-        if self._here.active and (key == "name" or (key in _ANEW and is_uefi(self._next))):
-            return RUNS
-        if key in SHARES and self._here.session:
-            return _NEVER_SESSION
-        if key == "autostart":
+        """Why it can't be set at all."""
+        if why := self._forbidden(key):
+            return why
+        if not self._table.has_in_xml(Assign(key, None)):
             return ""
-        if key.endswith(".size"):
-            known = self._here.sizes.get(key.split(".")[1])
-            return "" if known else "how large it is can't be told"
         try:
             part, knob = self._table.knob(self._next, key)
         except InputError:
             return "it is gone at the next boot"
         return knob.stuck(part)
+
+    def _forbidden(self, key: str) -> str:
+        here = self._here
+        if here.active and (key == "name" or (key in ANEW and is_uefi(self._next))):
+            return RUNS
+        if key == "tpm.encrypted" and here.tpm_state is not False:
+            known = "" if here.tpm_state else ", and from here it can't be told whether it has one"
+            return f"it is chosen before the TPM has a state{known}: clear that first"
+        if here.session and key in SHARES:
+            return _NEVER_SESSION
+        limited = key.startswith("nic.") and key.endswith(".rate")
+        if here.session and limited and self._value(self._next, key) is None:
+            return "libvirt limits cards on system connections only"
+        if key.endswith(".size") and not here.sizes.get(key.split(".")[1]):
+            return "how large it is can't be told"
+        return ""
 
     # -- parts of which there are several ----------------------------------------------------
 
@@ -208,6 +226,7 @@ class _Tree:
         *,
         keys: Sequence[str] = (),
         fixed: str = "",
+        notes: tuple[str, ...] = (),
     ) -> Part:
         active = self._here.active
         return Part(
@@ -215,10 +234,11 @@ class _Tree:
             kind,
             label,
             tuple(self._entry(f"{part_id}.{key}") for key in keys),
-            there_now=both[0] is not None if active else True,
+            there_now=both[0] is not None,
             there_next=both[1] is not None,
             detach=Takes.NEXT_BOOT if fixed or not active else Takes.BOTH,
             detach_why=fixed if active else "",
+            notes=notes,
         )
 
     def disks(self) -> Iterator[Part]:
@@ -227,22 +247,20 @@ class _Tree:
             assert disk is not None
             tray, bus = is_tray(disk), got(disk, "target", "bus")
             keys = _TRAY_KEYS if tray else _DISK_KEYS
-            where = source(disk) or "empty"
             yield self._part(
                 f"disk.{name}",
                 PartKind.DISK,
-                f"{'tray' if tray else 'disk'} {name} {where}",
+                f"{'cdrom' if tray else 'disk'} {name}",
                 (now, then),
                 keys=keys,
                 fixed=f"{bus.upper()} can't be unplugged" if bus in _SLOW_BUSES else "",
+                notes=(source(disk),) if source(disk) and not tray else (),
             )
 
     def cards(self) -> Iterator[Part]:
         keys = ("link", "network", "model", "mac", "rate")
         for name, now, then in self._pairs("nic"):
-            card = then if then is not None else now
-            assert card is not None
-            label = f"network card {name} {connection(card)}"
+            label = f"network card {name}"
             yield self._part(f"nic.{name}", PartKind.NIC, label, (now, then), keys=keys)
 
     def shares(self) -> Iterator[Part]:
@@ -270,6 +288,13 @@ class _Tree:
 
 _TRAY_KEYS = ("source", "bus", "cache")
 _DISK_KEYS = ("size", "bus", "cache", "discard", "iops", "iops-burst", "rate", "rate-burst")
+
+
+def _chosen(before: str, after: str) -> bool:
+    """Whether a CPU that runs is what libvirt made of the one that is stored, when it started."""
+    model, *features = after.split(",")
+    running, *has = before.split(",")
+    return after == "host-model" or (model == running and {*features} <= {*has})
 
 
 def takes(situation: Situation, key: str) -> tuple[Takes, str]:

@@ -50,6 +50,7 @@ class Situation:
     host_bytes: int = 0
     libvirt_version: int = 0
     asked_bytes: int | None = None  # of its balloon, the last time
+    tpm_state: bool | None = False  # whether a TPM has one already; None: not known
 
     @cached_property
     def next(self) -> Element:
@@ -91,7 +92,18 @@ def look(connection: libvirt.virConnect, places: Places, vm: VMId) -> Situation:
         len(cpus),
         host_stats.total_bytes(connection) or 0,
         int(attempt(connection.getLibVersion, 0)),
+        tpm_state=_has_tpm_state(places, vm),
     )
+
+
+def _has_tpm_state(places: Places, vm: VMId) -> bool | None:
+    """libvirt makes the folder when the VM first starts with a TPM, and leaves it from then on."""
+    if not places.local or places.tpms is None:
+        return None
+    try:
+        return (places.tpms / vm).is_dir()
+    except OSError:
+        return None
 
 
 def _sizes(

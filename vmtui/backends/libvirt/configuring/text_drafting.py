@@ -7,16 +7,21 @@ from dataclasses import replace
 
 import libvirt
 
-from vmtui.backends.libvirt.configuring import checks
-from vmtui.backends.libvirt.configuring.drafting import Draft, check_may, differences
+from vmtui.backends.libvirt.configuring import checks, schema
+from vmtui.backends.libvirt.configuring.attaching import found
+from vmtui.backends.libvirt.configuring.boot_knobs import is_uefi
+from vmtui.backends.libvirt.configuring.draft import Draft
+from vmtui.backends.libvirt.configuring.drafting import check_may, differences, lost
 from vmtui.backends.libvirt.configuring.elements import Element, parsed
-from vmtui.backends.libvirt.configuring.parts import hardware
+from vmtui.backends.libvirt.configuring.parts import ANEW, RUNS, hardware
+from vmtui.backends.libvirt.configuring.recognizing import device_of
 from vmtui.backends.libvirt.configuring.situation import Situation
 from vmtui.backends.libvirt.places import Places
-from vmtui.errors import InputError, UnsupportedError
+from vmtui.errors import InputError, StateError, UnsupportedError
 from vmtui.hardware import wording
-from vmtui.hardware.changes import Detach, Step, When
-from vmtui.hardware.tree import Takes
+from vmtui.hardware.changes import Attach, Detach, Step, When
+from vmtui.hardware.devices import Device
+from vmtui.hardware.tree import Hardware, Takes
 
 
 def drafted_text(
@@ -33,6 +38,7 @@ def drafted_text(
     edited = replace(here, xml=text)
     draft = Draft(here, root, deepcopy(here.now))
     before, after = hardware(here), hardware(edited)
+    _check_variables(here, before, after)
     for change in differences(before, after):
         entry = before.entry(change.key)
         takes = entry.takes if entry is not None else Takes.NEXT_BOOT
@@ -43,17 +49,42 @@ def drafted_text(
             except (InputError, UnsupportedError):
                 wanted = Takes.NEXT_BOOT
         old = entry.next if entry is not None else None
-        draft.steps.append(Step(change, wording.assigned(change.key, old, change.value), wanted))
+        words = wording.assigned(change.key, old, change.value)
+        draft.steps.append(Step(change, words, wanted, loses=lost(here, change)))
         draft.resolved.append(change)
     for part in before.parts:
         if part.there_next and after.part(part.id) is None:
             gone = Detach(part.id)
             draft.steps.append(Step(gone, wording.detached(part), Takes.NEXT_BOOT))
             draft.resolved.append(gone)
+    for part in after.parts:
+        if before.part(part.id) is None and (device := _device(edited, part.id)) is not None:
+            words = wording.attached(device)
+            draft.steps.append(Step(Attach(device), words, Takes.NEXT_BOOT))
+            draft.resolved.append(Attach(device))
     if text != here.xml:
-        checks.schema(text, here.xml)
+        schema.check(text, here.xml)
         checks.check_all(connection, places, here, root)
     return draft
+
+
+def _device(edited: Situation, part: str) -> Device | None:
+    kind, _, name = part.partition(".")
+    if kind == "console" and name.startswith("serial"):
+        part = f"serial.{name}"
+    try:
+        return device_of(found(edited.next, part, edited.table.cards))
+    except InputError:
+        return None  # a setting of the VM, not a device of its own
+
+
+def _check_variables(here: Situation, before: Hardware, after: Hardware) -> None:
+    if not (here.active and is_uefi(here.next)):
+        return
+    for key in ANEW:
+        was, becomes = before.entry(key), after.entry(key)
+        if (was and was.next) != (becomes and becomes.next):
+            raise StateError(f"{here.name} can't get another firmware", why=RUNS)
 
 
 def _check_same(here: Situation, root: Element) -> None:

@@ -1,0 +1,94 @@
+"""Automatic balance of real guests: an idle one gives, a busy one gets, and nobody is killed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.truth.changing import changed
+from tests.truth.rigs import Rig
+from tests.truth.shell import GuestShell
+from tests.truth.watched import Watched, counters
+from vmtui.balance.balancer import Balancer
+from vmtui.balance.moves import Move
+from vmtui.balance.rules import Rules
+from vmtui.hardware.changes import Assign
+from vmtui.units import GIB, MIB
+from vmtui.views import VMView
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("talkative")]
+
+CEILING_BYTES = 320 * MIB
+LITTLE_BYTES = 192 * MIB
+EATEN_MIB = 128
+"""More than there is within `LITTLE_BYTES`."""
+
+SHORT = Rules(interval_s=0.5, goal_least_bytes=1 << 60, goal_most_ratio=1.0, step_ratio=0.5)
+"""As if no host ever had enough: what idles is taken, and what is pressed given to."""
+
+ENOUGH = Rules(
+    interval_s=0.5,
+    goal_least_bytes=GIB // 4,
+    goal_ratio=0.0,
+    pressure_percent=101.0,
+    step_ratio=1.0,
+)
+
+EAT = f"""
+for i in $(seq {EATEN_MIB // 8}); do
+ until [ $(awk '/MemAvailable/ {{ print $2 }}' /proc/meminfo) -gt 32768 ]; do sleep 0.1; done;
+ dd if=/dev/zero of=/tmp/eaten.$i bs=1M count=8 2>/dev/null;
+done
+""".replace("\n", " ")
+"""In steps that there is room for: without more memory it never ends."""
+
+
+async def test_memory_moves_to_who_needs_it_and_comes_back(rig: Rig, tmp_path: Path) -> None:
+    vms = [await rig.started(memory_bytes=CEILING_BYTES) for _ in range(2)]
+    for vm in vms:
+        await changed(rig.backend, vm, Assign("balance", True))
+    async with (
+        GuestShell.of(rig.backend, vms[0]) as busy_shell,
+        GuestShell.of(rig.backend, vms[1]) as idle_shell,
+        Watched.over(rig, *vms) as [busy, idle],
+    ):
+        async with balanced(busy, SHORT, tmp_path) as balancer:
+            for one in (busy, idle):
+                await one.until(lambda row: actual_bytes(row) <= LITTLE_BYTES)
+            await busy_shell.run(EAT)
+            await busy.until(lambda row: actual_bytes(row) > LITTLE_BYTES)
+            assert actual_bytes(idle.last) <= LITTLE_BYTES
+            await busy_shell.run("rm /tmp/eaten.*")
+            await busy.until(lambda row: actual_bytes(row) <= LITTLE_BYTES)
+            moves = {entry.decision.move for entry in balancer.recent}
+            assert moves >= {Move.TAKE, Move.GIVE}
+        async with balanced(busy, ENOUGH, tmp_path):
+            for one in (busy, idle):
+                await one.until(lambda row: actual_bytes(row) == CEILING_BYTES)
+        for shell in (busy_shell, idle_shell):
+            assert await shell.run("dmesg | grep -ci 'out of memory' || true") == "0"
+    log = (tmp_path / "balance.log").read_text("utf-8").splitlines()
+    assert len(log) > len(vms)
+    assert all(", because " in line for line in log)
+
+
+@asynccontextmanager
+async def balanced(watched: Watched, rules: Rules, folder: Path) -> AsyncIterator[Balancer]:
+    """Balance runs while inside."""
+    balancer = Balancer(watched.fleet, rules=rules, path=folder / "balance.log")
+    running = asyncio.create_task(balancer.run())
+    try:
+        yield balancer
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def actual_bytes(row: VMView) -> int:
+    """What it has now; as long as that is not known, all of it."""
+    memory = counters(row).memory if row.counters else None
+    return CEILING_BYTES if memory is None else memory.actual_bytes or CEILING_BYTES
