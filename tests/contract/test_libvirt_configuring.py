@@ -15,10 +15,13 @@ pytest.importorskip("libvirt")
 import libvirt
 from lxml import etree
 
-from tests.contract.cases import made, wiped
+from tests.contract.cases import made, until, wiped
 from tests.contract.conftest import micro_with_disk
 from tests.contract.test_contract import prompt
 from vmtui.backends.libvirt.backend import LibvirtBackend
+from vmtui.backends.libvirt.configuring import coming
+from vmtui.backends.libvirt.making import under_way
+from vmtui.backends.libvirt.storage import volume_xml
 from vmtui.counters import Counters
 from vmtui.errors import InputError, UnsupportedError, VmtuiError
 from vmtui.hardware.changes import Assign, Attach, Change, Detach, Outcome, When
@@ -260,6 +263,40 @@ async def test_what_can_not_be_plugged_in_leaves_no_file(
     assert images() == 1 + len(crowd) - len(failed)
     for left in (system_libvirtd.root / "lib/images").glob(f"{name}*"):
         left.unlink()
+
+
+async def test_a_change_that_was_killed_leaves_no_file(
+    backend: LibvirtBackend, system_libvirtd: SystemLibvirtd, name: str
+) -> None:
+    vm = await made(backend, VMSpec(name, boot=BLANK, memory_bytes=64 * MIB, disk_bytes=MIB))
+    before = await backend.hardware(vm)
+    disk = (await backend.vm(vm)).disks[0].source or ""
+    with under_way(vm) as mark:
+        pass  # its maker is gone
+
+    def interrupted() -> None:
+        with system_libvirtd.client() as connection:
+            names = [f"{name}-1.qcow2", Path(disk).name]
+            coming.note(connection, vm, names, mark)
+            pool = connection.storagePoolLookupByName("default")
+            pool.createXML(volume_xml(names[0], MIB, "qcow2"), 0)
+
+    await asyncio.to_thread(interrupted)
+    images = system_libvirtd.root / "lib/images"
+    assert (images / f"{name}-1.qcow2").exists()
+
+    async def cleaned() -> bool:
+        await backend.vms()
+        return not (images / f"{name}-1.qcow2").exists()
+
+    await until(cleaned)
+    assert Path(system_libvirtd.outside(disk)).exists(), "a disk of the VM is no leftover"
+
+    async def forgotten() -> bool:
+        return "coming" not in (await backend.definition(vm)).text
+
+    await until(forgotten)
+    assert await backend.hardware(vm) == before
 
 
 async def test_what_is_stored_keeps_passwords_keys_and_variables(

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from tests.contract.cases import until
 from vmtui.backends.base import no_progress
 from vmtui.backends.kvm import restarting
 from vmtui.backends.kvm.backend import KvmBackend
@@ -122,7 +123,9 @@ async def test_what_crashes_is_started_again_where_that_is_wanted(
     await backend.power(vm, Power.START)
     first = site.pid()
     async with Watcher(backend), Watcher(other), Watcher(looking) as watcher:
-        await asyncio.sleep(0)  # they begin to watch
+        # A VM that ends before somebody watches it has not crashed before anybody's eyes.
+        watched = [one._machines.find(vm) for one in (backend, other)]
+        await until(lambda: all(machine.monitor for machine in watched))
         os.kill(first, signal.SIGKILL)
         await watcher.until(vm, lambda vm: vm.state is State.RUNNING and site.pid() != first, 20)
         await backend.power(vm, Power.STOP)

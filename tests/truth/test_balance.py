@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("talkative")]
 
 CEILING_BYTES = 320 * MIB
 LITTLE_BYTES = 192 * MIB
-EATEN_MIB = 128
+EATEN_MIB = 96
 """More than there is within `LITTLE_BYTES`."""
 
 SHORT = Rules(interval_s=0.5, goal_least_bytes=1 << 60, goal_most_ratio=1.0, step_ratio=0.5)

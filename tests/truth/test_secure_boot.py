@@ -41,7 +41,7 @@ async def test_only_what_is_signed_starts_while_secure_boot_is_on(
     boot = Boot(BootKind.DISK, unsigned, "raw", unsigned.stat().st_size)
     spec = VMSpec("signed", boot, memory_bytes=512 * MIB, firmware=Firmware.SECURE_BOOT)
     vm = await backend.create(spec, no_progress)
-    await changed(backend, vm, Attach(NewDisk(path=signed)))
+    await changed(backend, vm, Attach(NewDisk(path=signed, read_only=True)))
 
     await backend.power(vm, Power.START)
     await prints(backend, vm, efi.REFUSED)

@@ -19,7 +19,7 @@ from vmtui.units import KIB, MIB
 pytestmark = pytest.mark.slow
 
 CLOSE = 0.1
-SPAN_S = 3.0
+SPAN_S = 2.0
 IOPS = 100
 RATE_BYTES = 10 * MIB
 SWAPPED = [Assign("disk.vda.iops", None), Assign("disk.vda.rate", RATE_BYTES)]

@@ -11,7 +11,6 @@ from vmtui.hardware.values import Value
 from vmtui.hardware.when import When as When  # noqa: PLC0414 (part of a change)
 from vmtui.model import VMId
 
-
 SEALED = "disk keys sealed in it are lost"
 """What is said of a TPM that goes."""
 

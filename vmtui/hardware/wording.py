@@ -22,9 +22,11 @@ _TAKES = {
 
 
 def assigned(key: str, before: Value, after: Value) -> str:
-    """A setting that gets a value, such as `vCPUs: 2 → 4` or `vda cache: – → none`."""
+    """A setting that gets a value, such as `vCPUs: 2 → 4`, or has it: `vCPUs: stays 2`."""
     one = setting(key)
     label = f"{part} {one.label}" if (part := one.part_of(key)) else one.label
+    if before == after:
+        return f"{plain(label)}: stays {one.form.shown(after)}"
     return f"{plain(label)}: {one.form.shown(before)} → {one.form.shown(after)}"
 
 

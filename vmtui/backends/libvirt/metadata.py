@@ -17,6 +17,9 @@ PREFIX = "vmtui"
 SEED_SUFFIX = "-seed.iso"
 """How the medium for cloud-init is called, after the VM."""
 
+SEPARATOR = "/"
+"""Between names of volumes: none of them has it."""
+
 ET.register_namespace(PREFIX, NAMESPACE)
 
 _PATH = f"metadata/{{{NAMESPACE}}}vm"
@@ -83,7 +86,7 @@ def element(own: Own) -> ET.Element:
         "started": "yes" if own.started else "",
         "making": own.making,
         "seed": own.seed,
-        "coming": " ".join(own.coming),
+        "coming": SEPARATOR.join(own.coming),
         "coming-by": own.coming_by,
         "protected": "yes" if own.protected else "",
         "boot-once": own.boot_once,
@@ -128,7 +131,7 @@ def read(domain: ET.Element) -> Own:
         started=found.get("started") == "yes",
         making=found.get("making", ""),
         seed=found.get("seed", ""),
-        coming=tuple(found.get("coming", "").split()),
+        coming=tuple(name for name in found.get("coming", "").split(SEPARATOR) if name),
         coming_by=found.get("coming-by", ""),
         notes=(found.findtext(_tag("notes")) or "").strip(),
         protected=found.get("protected") == "yes",

@@ -120,7 +120,7 @@ class _Work:
         """All of it or nothing, also after a kill."""
         wanted, volumes = self._draft.volumes, Volumes(self._bridge, self._places)
         try:
-            if wanted:
+            if wanted and self._draft.here.persistent:
                 names = [volume.name for volume in wanted]
                 await whole(self._bridge.call(self._what, coming.note, self._plan.vm, names, mark))
             for volume in wanted:
@@ -137,7 +137,7 @@ class _Work:
             await whole(self._forget_note())
 
     async def _forget_note(self) -> None:
-        if self._draft.volumes:
+        if self._draft.volumes and self._draft.here.persistent:
             await self._bridge.call(self._what, coming.note, self._plan.vm, (), "")
 
     # -- what is stored ----------------------------------------------------------------------

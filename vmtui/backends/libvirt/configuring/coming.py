@@ -29,7 +29,7 @@ def note(connection: libvirt.virConnect, vm: VMId, names: Sequence[str], mark: s
     domain: Any = lookup(connection, vm)
     root = parsed(str(domain.XMLDesc(_INACTIVE)))
     own = own_element(root)
-    give(own, "coming", " ".join(names))
+    give(own, "coming", metadata.SEPARATOR.join(names))
     give(own, "coming-by", mark if names else None)
     tidy(root)
     domain.setMetadata(
