@@ -38,6 +38,7 @@ class KsmState:
     full_scans: int | None = None
     pages_to_scan: int | None = None  # each time it wakes
     sleep_ms: int | None = None  # between
+    switchable: bool = True  # by this user
 
     @property
     def text(self) -> str:
@@ -60,6 +61,7 @@ def read(root: Path = ROOT) -> KsmState:
         _number(root / "full_scans"),
         _number(root / "pages_to_scan"),
         _number(root / "sleep_millisecs"),
+        os.access(root / "run", os.W_OK),
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # listing has to be quick, and needs none of it
     from vmtui.hardware.cores import CoreMap
     from vmtui.hardware.devices import HostDevice
     from vmtui.hardware.tree import Hardware
+    from vmtui.ksm import KsmState, Switch
 
 
 class Feature(Flag):
@@ -469,6 +470,19 @@ class MapsCores(Protocol):
 
     async def cores(self) -> CoreMap:
         """The host's CPUs with their NUMA nodes, and which threads may run on which."""
+        ...
+
+
+@runtime_checkable
+class MergesPages(Protocol):
+    """For backends whose host keeps equal pages of its VMs once (KSM), if it is this machine."""
+
+    async def page_sharing(self) -> KsmState:
+        """What there is now. Raises UnsupportedError where the host is another machine."""
+        ...
+
+    async def share_pages(self, to: Switch) -> None:
+        """Switch it for all VMs. Raises UnsupportedError; RefusedError with what root may do."""
         ...
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
 from vmtui.backends.base import Feature
 from vmtui.backends.demo_around import DemoAround
+from vmtui.backends.demo_cast import CAST, member
 from vmtui.backends.demo_console import DemoConsoles
 from vmtui.backends.demo_display import DemoDisplays
 from vmtui.backends.demo_load import Load, host_counters, vm_counters
 from vmtui.backends.demo_making import DemoMaking
+from vmtui.backends.demo_merging import DemoMerging
 from vmtui.backends.demo_trash import DemoTrash, refuse_protected
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import InputError, NoSuchVMError, StateError, read_only
@@ -23,18 +24,14 @@ from vmtui.model import (
     INACTIVE_STATES,
     VM,
     Accel,
-    Disk,
-    DiskKind,
     Event,
     EventKind,
-    Firmware,
     Host,
-    Nic,
     Power,
     State,
     VMId,
 )
-from vmtui.units import GIB, MIB
+from vmtui.units import GIB
 
 HOST_CPUS = 16
 HOST_MEMORY_BYTES = 64 * GIB
@@ -43,31 +40,6 @@ GUEST_BOOT_S = 0.05
 
 RECENT_S = 0.02
 """Counters of a VM that are no older are not computed again."""
-
-_NAMESPACE = uuid.UUID("6b1c6f0e-7d1f-4f52-9d8c-5a0f6ce2b2f1")
-
-# name, state, vCPUs, memory in MiB, TPM, firmware, what it does
-_CAST = (
-    ("web-01", State.RUNNING, 4, 4096, False, Firmware.BIOS,
-     Load(0.61, 0.004, 40, 80, 0.0008, 3.1e6, 12e6, balloon_bytes=GIB)),
-    ("win11", State.RUNNING, 4, 8192, True, Firmware.SECURE_BOOT,
-     Load(0.08, 0.001, 12, 4, 0.0021, 2e3, 1e3, used=0.7)),
-    ("ci-runner", State.RUNNING, 4, 4096, False, Firmware.UEFI,
-     Load(2.4, 0.16, 310, 450, 0.0052, 0.4e6, 0.1e6, used=0.8)),
-    ("postgres", State.RUNNING, 2, 8192, False, Firmware.UEFI,
-     Load(0.42, 0.011, 820, 1400, 0.0006, 0.9e6, 2.2e6, used=0.6)),
-    ("pihole", State.RUNNING, 1, 512, False, Firmware.BIOS,
-     Load(0.01, 0.0005, 0.2, 1.5, 0.0009, 9e3, 11e3, used=0.3)),
-    ("k3s-a", State.RUNNING, 4, 6144, False, Firmware.UEFI,
-     Load(0.9, 0.02, 22, 160, 0.031, 0.2e6, 0.25e6, used=0.55)),
-    ("build", State.PAUSED, 8, 16384, False, Firmware.BIOS, Load(0.0, 0.0, 0, 0)),
-    ("old-db", State.OFF, 2, 4096, False, Firmware.BIOS, Load(0.02)),
-    ("scratch", State.OFF, 1, 1024, False, Firmware.BIOS, Load(0.02)),
-    ("router", State.RUNNING, 2, 1024, False, Firmware.BIOS,
-     Load(0.15, 0.002, 0.1, 0.8, 0.0007, 14e6, 14e6, used=0.2)),
-    ("mail", State.SAVED, 2, 2048, False, Firmware.BIOS, Load(0.02)),
-    ("legacy-xp", State.CRASHED, 1, 1024, False, Firmware.BIOS, Load(0.02)),
-)  # fmt: skip
 
 # What each operation needs, and the state that it leads to.
 _POWER: dict[Power, tuple[frozenset[State], State]] = {
@@ -81,7 +53,7 @@ _POWER: dict[Power, tuple[frozenset[State], State]] = {
 }
 
 
-class DemoBackend(DemoAround, DemoTrash, DemoMaking, DemoConsoles, DemoDisplays):
+class DemoBackend(DemoAround, DemoMerging, DemoTrash, DemoMaking, DemoConsoles, DemoDisplays):
     """`demo:`, or `demo:?vms=N` for N VMs (0 for none) and `&host=NAME` for another host."""
 
     features = (
@@ -119,46 +91,22 @@ class DemoBackend(DemoAround, DemoTrash, DemoMaking, DemoConsoles, DemoDisplays)
         self._started_s = clock()
         options = dict(parse_qsl(uri.partition("?")[2]))
         self._host_name = options.get("host", "sirius")
-        wanted = options.get("vms", str(len(_CAST)))
+        wanted = options.get("vms", str(len(CAST)))
         if not wanted.isdecimal() or int(wanted) > 100_000:
             raise InputError(f"{uri!r}: vms has to be a number up to 100000")
         self._loads: dict[VMId, Load] = {}
         self._ran: dict[VMId, tuple[float, float | None]] = {}  # seconds so far, going on since
         self._epochs: dict[VMId, int] = {}
         self._recent: dict[VMId, Counters] = {}  # the host's figures are made of the same
-        self._vms = {vm.id: vm for vm in (self._cast(i) for i in range(int(wanted)))}
+        self._vms: dict[VMId, VM] = {}
+        for index in range(int(wanted)):
+            self._enter(*member(index, self._host_name))
         self._listeners: list[asyncio.Queue[Event]] = []
         self._reactions: set[asyncio.Task[None]] = set()
 
-    def _cast(self, index: int) -> VM:
-        name, state, vcpus, memory_mib, tpm, firmware, load = _CAST[index % len(_CAST)]
-        if index >= len(_CAST):
-            name = f"{name}-{index // len(_CAST):03}"
-        vm_id = VMId(str(uuid.uuid5(_NAMESPACE, f"{self._host_name}/{name}")))
-        self._loads[vm_id] = replace(load, phase=uuid.UUID(vm_id).int % 628 / 100)
-        self._epochs[vm_id] = 0
-        self._ran[vm_id] = (0.0, self._started_s if state is State.RUNNING else None)
-        return VM(
-            id=vm_id,
-            name=name,
-            state=state,
-            vcpus=vcpus,
-            memory_bytes=memory_mib * MIB,
-            accel=Accel.KVM,
-            firmware=firmware,
-            tpm=tpm,
-            started_at_s=time.time() - 3600 * (1 + index % 50) if state.active else None,
-            addresses=(f"192.168.122.{10 + index % 200}",) if state is State.RUNNING else (),
-            disks=(
-                Disk("vda", DiskKind.DISK, f"/vms/{name}/disk.qcow2", "qcow2", 20 * GIB),
-                Disk("sda", DiskKind.CDROM, None, read_only=True),
-            ),
-            nics=(Nic(f"52:54:00:00:{index >> 8 & 255:02x}:{index & 255:02x}", "network default"),),
-            image="debian-12",
-            consoles=("serial0", "virtio0") if name == "router" else ("serial0",),
-            displays=1,
-            description="A VM of the demo fleet: it exists in memory only.",
-        )
+    def _enter(self, vm: VM, load: Load) -> None:
+        self._vms[vm.id], self._loads[vm.id], self._epochs[vm.id] = vm, load, 0
+        self._ran[vm.id] = (0.0, self._started_s if vm.state is State.RUNNING else None)
 
     # -- connection --------------------------------------------------------------------------
 
@@ -179,7 +127,9 @@ class DemoBackend(DemoAround, DemoTrash, DemoMaking, DemoConsoles, DemoDisplays)
         """A host that does what its VMs do, and a little more."""
         at_s = self._clock()
         active = [self._counters(vm, at_s) for vm in self._vms.values() if vm.state.active]
-        return host_counters(at_s, at_s - self._started_s, HOST_CPUS, HOST_MEMORY_BYTES, active)
+        up_s = at_s - self._started_s
+        figures = host_counters(at_s, up_s, HOST_CPUS, HOST_MEMORY_BYTES, active)
+        return replace(figures, ksm=self.merged(active))
 
     async def vms(self) -> Sequence[VM]:
         """The cast."""
@@ -213,7 +163,8 @@ class DemoBackend(DemoAround, DemoTrash, DemoMaking, DemoConsoles, DemoDisplays)
         ran_s += at_s - since_s if since_s is not None else 0.0
         epoch = str(self._epochs[vm.id])
         actual, target = self.balloon_target(vm)
-        load = replace(self._loads[vm.id], balloon_bytes=vm.memory_bytes - actual)
+        held = vm.memory_bytes - actual
+        load = replace(self._loads[vm.id], balloon_bytes=held, merges=self.shares_pages)
         return vm_counters(
             vm, load, ran_s=ran_s, at_s=at_s, epoch=epoch, unix_s=time.time(), target_bytes=target
         )

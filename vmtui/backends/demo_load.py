@@ -16,7 +16,6 @@ from vmtui.counters import (
     HostCounters,
     HostDiskCounters,
     HostNicCounters,
-    Ksm,
     MemoryCounters,
     NicCounters,
     Pressure,
@@ -43,6 +42,7 @@ class Load:
     tx_bytes_per_s: float = 15e3
     balloon_bytes: int = 0
     used: float = 0.4  # share of its memory that the guest uses
+    merges: bool = True  # some of its pages are equal to others'
     phase: float = 0.0
 
 
@@ -166,7 +166,7 @@ def _memory(vm: VM, load: Load, ran_s: float, at_s: float, unix_s: float) -> Mem
         ),
         rss_bytes=min(actual, int(used * 1.3) + 60 * MIB),
         swapped_bytes=0,
-        merged_bytes=vm.memory_bytes // 40,
+        merged_bytes=vm.memory_bytes // 40 if load.merges else 0,
     )
 
 
@@ -181,7 +181,6 @@ def host_counters(
         user_s, system_s, max(0.0, up_s * cpus - busy_s), iowait_s, steal_s=0.0, guest_s=guest_s
     )
     held = sum(vm.memory.rss_bytes or 0 for vm in vms if vm.memory)
-    merged = sum(vm.memory.merged_bytes or 0 for vm in vms if vm.memory)
     available = max(GIB, memory_bytes - held - 4 * GIB)
     disks = [disk for vm in vms for disk in vm.disks]
     nics = [nic for vm in vms for nic in vm.nics]
@@ -205,7 +204,6 @@ def host_counters(
         swap_used_bytes=0,
         swap_in_bytes=0,
         swap_out_bytes=0,
-        ksm=Ksm(running=True, saved_bytes=merged, profit_bytes=merged * 9 // 10, cpu_s=0.03 * up_s),
         disks=(
             HostDiskCounters(
                 "nvme0n1",

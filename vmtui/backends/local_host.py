@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
@@ -21,6 +22,7 @@ from vmtui.counters import (
     Pressure,
 )
 from vmtui.errors import UnsupportedError
+from vmtui.whole import whole_in_thread
 
 _PRESSURE = re.compile(r"^(some|full) avg10=([\d.]+)", re.MULTILINE)
 
@@ -60,6 +62,16 @@ def read() -> HostCounters:
         nics=_nics(),
         missing=missing,
     )
+
+
+async def page_sharing() -> ksm.KsmState:
+    """What its kernel tells of KSM. Raises UnsupportedError without it."""
+    return await asyncio.to_thread(ksm.read, ksm.ROOT)
+
+
+async def share_pages(to: ksm.Switch) -> None:
+    """Switch it, seen to its end: unmerging goes through all that is shared."""
+    await whole_in_thread(ksm.switch, to, ksm.ROOT)
 
 
 def _times(times: psutil._pslinux.scputimes) -> CpuTimes:

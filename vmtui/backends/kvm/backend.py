@@ -20,18 +20,7 @@ from vmtui.backends.base import (
     Viewer,
 )
 from vmtui.backends.kept_output import ALL
-from vmtui.backends.kvm import (
-    agent,
-    autostart,
-    deleting,
-    display,
-    leaning,
-    lifecycle,
-    limits,
-    program,
-)
-from vmtui.backends.kvm import console as consoles
-from vmtui.backends.kvm.accel import prove
+from vmtui.backends.kvm import leaning, program
 from vmtui.backends.kvm.configured import Configured
 from vmtui.backends.kvm.gauge import ANSWER_WAIT_S, Gauge
 from vmtui.backends.kvm.machine import Machine
@@ -39,6 +28,7 @@ from vmtui.backends.kvm.restarting import Restarts
 from vmtui.backends.kvm.store import Store
 from vmtui.backends.printed import printed
 from vmtui.counters import Counters, HostCounters, Stalled
+from vmtui.deferred import deferred
 from vmtui.errors import StateError, read_only
 from vmtui.files import tail
 from vmtui.keyboards import known
@@ -55,7 +45,27 @@ from vmtui.picture import Picture
 from vmtui.spec import Limits, VMSpec
 
 if TYPE_CHECKING:
+    from vmtui.backends.kvm import (
+        accel,
+        agent,
+        autostart,
+        cloning,
+        creating,
+        deleting,
+        display,
+        lifecycle,
+        limits,
+    )
+    from vmtui.backends.kvm import console as consoles
     from vmtui.images.library import Library
+else:
+    accel, agent, autostart, cloning, consoles, creating, deleting, display, lifecycle, limits = (
+        deferred(
+            "vmtui.backends.kvm",
+            *("accel", "agent", "autostart", "cloning", "console", "creating", "deleting"),
+            *("display", "lifecycle", "limits"),
+        )
+    )
 
 
 class KvmBackend(Configured):
@@ -117,7 +127,7 @@ class KvmBackend(Configured):
 
     async def host(self) -> Host:
         """This machine."""
-        proof = await prove()
+        proof = await accel.prove()
         return Host(
             name=platform.node(),
             cpus=psutil.cpu_count() or 1,
@@ -212,8 +222,6 @@ class KvmBackend(Configured):
         """Make the folder with all that is in it, then show it: all or nothing."""
         if self._read_only:
             raise read_only(f"creating {spec.name}")
-        from vmtui.backends.kvm import creating  # noqa: PLC0415 (listing has to be quick)
-
         self._machines.scan()
         vm = await creating.create(
             self._store, self._library, spec, self._machines.ports(), progress
@@ -223,8 +231,6 @@ class KvmBackend(Configured):
 
     async def preview(self, spec: VMSpec) -> str:
         """The command line that would start it."""
-        from vmtui.backends.kvm import creating  # noqa: PLC0415
-
         self._machines.scan()
         return await creating.preview(self._store, self._library, spec, self._machines.ports())
 
@@ -252,8 +258,6 @@ class KvmBackend(Configured):
         source = self._machines.find(vm).name
         if self._read_only:
             raise read_only(f"cloning {source}")
-        from vmtui.backends.kvm import cloning  # noqa: PLC0415
-
         async with self._store.locked(source):
             machine = self._machines.find(vm)
             if machine.active:

@@ -7,17 +7,24 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from vmtui.backends.base import ProgressSink, no_progress
-from vmtui.backends.kvm import ballooning
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.surrounded import Surrounded
+from vmtui.deferred import deferred
 from vmtui.errors import StateError, VmtuiError, read_only
-from vmtui.hardware.around import Balloon
-from vmtui.hardware.changes import Change, ChangePlan, DefinitionText, Language, Outcome, When
-from vmtui.hardware.tree import Hardware
+from vmtui.hardware.when import When
 from vmtui.model import Event, EventKind, VMId
 
 if TYPE_CHECKING:
-    from vmtui.backends.kvm.configuring.planning import Prepared
+    from vmtui.backends.kvm import ballooning
+    from vmtui.backends.kvm.configuring import doing, planning, tree
+    from vmtui.hardware import changes as changing
+    from vmtui.hardware.around import Balloon
+    from vmtui.hardware.changes import Change, ChangePlan, DefinitionText, Outcome
+    from vmtui.hardware.tree import Hardware
+else:
+    (ballooning,) = deferred("vmtui.backends.kvm", "ballooning")
+    doing, planning, tree = deferred("vmtui.backends.kvm.configuring", "doing", "planning", "tree")
+    (changing,) = deferred("vmtui.hardware", "changes")
 
 
 class Configured(Surrounded):
@@ -27,8 +34,6 @@ class Configured(Surrounded):
 
     async def hardware(self, vm: VMId) -> Hardware:
         """From `vm.toml`, from what QEMU was started with, and from QEMU."""
-        from vmtui.backends.kvm.configuring import planning, tree  # noqa: PLC0415 (listing is quick)
-
         machine = self._machines.find(vm)
         here = planning.situation(machine)
         balloon, why, plugged_bytes = None, "", None
@@ -47,8 +52,6 @@ class Configured(Surrounded):
 
     async def change(self, plan: ChangePlan, progress: ProgressSink = no_progress) -> Outcome:
         """Store `vm.toml` whole, then tell QEMU, one step after the other."""
-        from vmtui.backends.kvm.configuring import doing  # noqa: PLC0415
-
         async with self._changing(plan.vm, f"changing {plan.name}") as machine:
             ready = await self._again(machine, plan)
             outcome = await doing.carry_out(machine, ready, progress)
@@ -59,32 +62,26 @@ class Configured(Surrounded):
 
     async def definition(self, vm: VMId) -> DefinitionText:
         """`vm.toml` as it is."""
-        from vmtui.backends.kvm.configuring.planning import text_base  # noqa: PLC0415
-
         text = self._store.text(self._machines.find(vm).name)
-        return DefinitionText(Language.TOML, text, text_base(text))
+        return changing.DefinitionText(changing.Language.TOML, text, planning.text_base(text))
 
     async def plan_text(
         self, vm: VMId, edited: DefinitionText, when: When = When.AUTO
     ) -> ChangePlan:
         """What an edited `vm.toml` would change."""
-        from vmtui.backends.kvm.configuring import planning  # noqa: PLC0415
-
         machine = self._machines.find(vm)
         if edited.base != planning.text_base(self._store.text(machine.name)):
             raise _changed_meanwhile(machine.name)
         ready = await planning.prepared_text(machine, self._known, edited.text, when)
         return ready.plan
 
-    async def _prepared(self, machine: Machine, changes: Sequence[Change], when: When) -> Prepared:
-        from vmtui.backends.kvm.configuring import planning  # noqa: PLC0415
-
+    async def _prepared(
+        self, machine: Machine, changes: Sequence[Change], when: When
+    ) -> planning.Prepared:
         return await planning.prepared(machine, self._known, changes, when)
 
-    async def _again(self, machine: Machine, plan: ChangePlan) -> Prepared:
+    async def _again(self, machine: Machine, plan: ChangePlan) -> planning.Prepared:
         """The plan made once more, of a VM that nobody else changes now. Raises StateError."""
-        from vmtui.backends.kvm.configuring import planning  # noqa: PLC0415
-
         if plan.base != planning.base(machine, self._store.text(machine.name)):
             raise _changed_meanwhile(machine.name)
         if isinstance(plan, planning.EditedPlan):

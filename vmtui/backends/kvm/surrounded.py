@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from vmtui.backends import local_host
 from vmtui.backends.base import Trashed
-from vmtui.backends.kvm import autostart, placing, swtpm, variables
+from vmtui.backends.kvm import swtpm
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.hardware import TuningDefinition
 from vmtui.backends.kvm.machine import Machine
@@ -17,15 +19,37 @@ from vmtui.backends.kvm.machines import Machines
 from vmtui.backends.kvm.store import Store
 from vmtui.backends.kvm.swtpm import Chip
 from vmtui.backends.kvm.trash import TrashBin
-from vmtui.backends.kvm.tuning import Tuned, tuned
+from vmtui.deferred import deferred
 from vmtui.errors import InputError, StateError, UnsupportedError, VmtuiError, read_only
-from vmtui.hardware.around import Barrier, FirmwareFacts, TpmFacts
-from vmtui.hardware.changes import Assign, Done, Outcome
-from vmtui.hardware.cores import CoreMap
-from vmtui.hardware.devices import HostDevice
-from vmtui.hardware.settings import PartKind
+from vmtui.ksm import KsmState, Switch
 from vmtui.model import Event, EventKind, VMId
 from vmtui.units import plain
+
+if TYPE_CHECKING:
+    from vmtui.backends import host_devices
+    from vmtui.backends.kvm import (
+        autostart,
+        confidential,
+        isolation,
+        placing,
+        tpm_state,
+        tuning,
+        variables,
+    )
+    from vmtui.backends.kvm.configuring import planning
+    from vmtui.hardware import changes, settings
+    from vmtui.hardware.around import Barrier, FirmwareFacts, TpmFacts
+    from vmtui.hardware.changes import Done, Outcome
+    from vmtui.hardware.cores import CoreMap
+    from vmtui.hardware.devices import HostDevice
+else:
+    autostart, confidential, isolation, placing, tpm_state, tuning, variables = deferred(
+        "vmtui.backends.kvm",
+        *("autostart", "confidential", "isolation", "placing", "tpm_state", "tuning", "variables"),
+    )
+    (host_devices,) = deferred("vmtui.backends", "host_devices")
+    (planning,) = deferred("vmtui.backends.kvm.configuring", "planning")
+    changes, settings = deferred("vmtui.hardware", "changes", "settings")
 
 
 class Surrounded:
@@ -41,8 +65,6 @@ class Surrounded:
 
     async def tpm(self, vm: VMId) -> TpmFacts:
         """What it is, and where its state."""
-        from vmtui.backends.kvm import tpm_state  # noqa: PLC0415 (listing has to be quick)
-
         machine = self._machines.find(vm)
         return await tpm_state.facts(
             _chip(machine), machine.place, machine.tpm, active=machine.active
@@ -50,23 +72,17 @@ class Surrounded:
 
     async def back_up_tpm(self, vm: VMId, to: Path) -> None:
         """Its state as one file, private to the user."""
-        from vmtui.backends.kvm import tpm_state  # noqa: PLC0415
-
         async with self._off(vm, "back up the TPM of", changes=False) as machine:
             await tpm_state.back_up(machine.name, machine.id, _chip(machine), to)
 
     async def restore_tpm(self, vm: VMId, source: Path) -> None:
         """Replace its state by that of a backup, whole or not at all."""
-        from vmtui.backends.kvm import tpm_state  # noqa: PLC0415
-
         async with self._off(vm, "restore the TPM of") as machine:
             scratch = machine.store.runtime_root
             await tpm_state.restore(machine.name, _chip(machine), source, scratch)
 
     async def clear_tpm(self, vm: VMId) -> None:
         """Begin anew with an empty state: disk keys sealed in it are lost."""
-        from vmtui.backends.kvm import tpm_state  # noqa: PLC0415
-
         async with self._off(vm, "clear the TPM of") as machine:
             await tpm_state.clear(machine.name, _chip(machine))
 
@@ -102,10 +118,8 @@ class Surrounded:
             return outcome
         return replace(outcome, done=tuple(_with(done, problems) for done in outcome.done))
 
-    async def _notes(self, machine: Machine) -> tuple[tuple[PartKind, str], ...]:
+    async def _notes(self, machine: Machine) -> tuple[tuple[settings.PartKind, str], ...]:
         """Facts that can't be set, for the parts of its hardware that they are about."""
-        from vmtui.backends.kvm import confidential  # noqa: PLC0415
-
         found: list[str] = []
         try:
             files = await variables.facts(_definition(machine), machine.folder)
@@ -116,23 +130,20 @@ class Surrounded:
         else:
             found = [f"code {files.code}", f"chosen by {files.descriptor}"]
         found += await asyncio.to_thread(confidential.notes)
-        return tuple((PartKind.FIRMWARE, plain(line)) for line in found)
+        return tuple((settings.PartKind.FIRMWARE, plain(line)) for line in found)
 
     # -- Isolates, HostDevices ---------------------------------------------------------------
 
     async def isolation(self, vm: VMId) -> Sequence[Barrier]:
         """Each barrier, and what would tighten it."""
-        from vmtui.backends.kvm.configuring.planning import situation  # noqa: PLC0415
-        from vmtui.backends.kvm.isolation import barriers  # noqa: PLC0415
-
         machine = self._machines.find(vm)
         pid = machine.process.pid if machine.process and machine.active else None
-        return await asyncio.to_thread(barriers, situation(machine), machine.place, pid)
+        return await asyncio.to_thread(
+            isolation.barriers, planning.situation(machine), machine.place, pid
+        )
 
     async def host_devices(self) -> Sequence[HostDevice]:
         """Those of the host, with what uses them and why one can't be passed through."""
-        from vmtui.backends import host_devices  # noqa: PLC0415
-
         held = {
             (device.bus, device.address): machine.name
             for machine in self._machines
@@ -177,16 +188,28 @@ class Surrounded:
         """The host's CPUs, and where the threads of its VMs may run."""
         return await placing.core_map(self._machines)
 
-    async def _tuned(self, machine: Machine) -> Tuned:
+    # -- MergesPages -------------------------------------------------------------------------
+
+    async def page_sharing(self) -> KsmState:
+        """What the kernel tells of KSM."""
+        return await local_host.page_sharing()
+
+    async def share_pages(self, to: Switch) -> None:
+        """Switch it, which only root may."""
+        if self._read_only:
+            raise read_only("switching KSM")
+        await local_host.share_pages(to)
+
+    async def _tuned(self, machine: Machine) -> tuning.Tuned:
         """What it is to get of the host's CPUs. Raises InputError with what can't be."""
         definition = machine.current or _definition(machine)
         if definition.tuning == TuningDefinition():
-            return Tuned()
+            return tuning.Tuned()
         # Only CPUs that others have for themselves are worth asking all of them.
         others = self._machines if definition.tuning.profile == "dedicated" else ()
         cores = await placing.core_map(others, but=machine)
         try:
-            return tuned(definition.tuning, definition.vcpus_limit, cores)
+            return tuning.tuned(definition.tuning, definition.vcpus_limit, cores)
         except ValueError as error:
             raise InputError(f"{machine.name} can't have its CPUs", why=str(error)) from error
 
@@ -215,7 +238,7 @@ class Surrounded:
 def _with(done: Done, problems: list[str]) -> Done:
     """A step, with what came of it if it is about CPUs."""
     change = done.step.change
-    about_cpus = isinstance(change, Assign) and change.key.startswith("cpu.")
+    about_cpus = isinstance(change, changes.Assign) and change.key.startswith("cpu.")
     return replace(done, problem="; ".join(problems)) if about_cpus else done
 
 

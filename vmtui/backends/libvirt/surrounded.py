@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from vmtui.backends import local_host
 from vmtui.backends.base import Feature
 from vmtui.backends.libvirt.around import cores, firmware, tpm
 from vmtui.backends.libvirt.bridge import Bridge
@@ -17,6 +18,7 @@ from vmtui.errors import UnsupportedError, read_only
 from vmtui.hardware.around import Barrier, FirmwareFacts, TpmFacts
 from vmtui.hardware.cores import CoreMap
 from vmtui.hardware.devices import HostDevice
+from vmtui.ksm import KsmState, Switch
 from vmtui.model import VMId
 from vmtui.whole import whole
 
@@ -34,7 +36,7 @@ def _host_devices() -> ModuleType:
 
 
 class Surrounded(Reachable):
-    """`Tpms`, `FirmwareVariables`, `MapsCores`, `Isolates` and `HostDevices` of the seam."""
+    """What the seam asks of a domain's surroundings and of its host."""
 
     # -- Tpms --------------------------------------------------------------------------------
 
@@ -89,6 +91,29 @@ class Surrounded(Reachable):
         """The host's CPUs, and which threads may run on which."""
         link = self._linked()
         return await link.probed("look at the host's CPUs", cores.look)
+
+    # -- MergesPages -------------------------------------------------------------------------
+
+    async def page_sharing(self) -> KsmState:
+        """What the kernel of this machine tells of KSM."""
+        self._here()
+        return await local_host.page_sharing()
+
+    async def share_pages(self, to: Switch) -> None:
+        """Switch it, which only root may."""
+        self._here()
+        if self._read_only:
+            raise read_only("switching KSM")
+        await local_host.share_pages(to)
+
+    def _here(self) -> None:
+        """Raises UnsupportedError where its VMs run on another machine."""
+        if not self._linked().here:
+            raise UnsupportedError(
+                f"{self.uri} can't tell of its host's KSM",
+                why="that host is another machine",
+                hint="There: vmtui ksm",
+            )
 
     # -- Isolates, HostDevices ---------------------------------------------------------------
 
