@@ -17,6 +17,7 @@ from vmtui.backends.base import (
     HostDevices,
     Isolates,
     MapsCores,
+    MergesPages,
     Tpms,
     Trash,
 )
@@ -145,6 +146,14 @@ async def test_the_host_s_devices_and_cores_are_told(backend: Backend) -> None:
         cores = await backend.cores()
         assert len(cores.cpus) == (await backend.host()).cpus
         assert all(placed.cpus <= cores.numbers for placed in cores.placed)
+    assert isinstance(backend, MergesPages)
+    told = (await backend.host_counters()).ksm
+    if told is not None:
+        sharing = await backend.page_sharing()
+        assert sharing.running is told.running
+    else:
+        with pytest.raises(UnsupportedError):
+            await backend.page_sharing()
 
 
 async def test_a_bios_has_no_variables_to_reset(backend: Backend, vm: VMId) -> None:

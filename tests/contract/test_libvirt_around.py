@@ -389,6 +389,21 @@ async def test_a_deletion_takes_all_that_is_its_own(
     assert not variables.exists()
 
 
+async def test_a_deletion_leaves_a_file_that_somebody_else_put_elsewhere(
+    daemon: PrivateLibvirtd, backend: LibvirtBackend, tmp_path: Path
+) -> None:
+    foreign = tmp_path / "foreign.raw"
+    foreign.write_bytes(b"precious")
+    drive = f"<disk type='file'><source file='{foreign}'/><target dev='vda'/></disk>"
+    vm = defined(daemon, devices=drive)
+    plan = await backend.delete_plan(vm)
+    assert (str(foreign), "in no storage pool; delete it by hand") in {
+        (kept.name, kept.why) for kept in plan.kept
+    }
+    await backend.delete(vm, plan)
+    assert foreign.read_bytes() == b"precious"
+
+
 async def test_the_key_of_a_tpm_stays_as_long_as_its_state(
     daemon: PrivateLibvirtd, backend: LibvirtBackend
 ) -> None:

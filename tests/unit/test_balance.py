@@ -132,6 +132,19 @@ def test_a_guest_keeps_its_reserve_whatever_its_figures_leave_out() -> None:
     assert host.log == [], "it has come to rest"
 
 
+def test_one_that_falls_silent_after_a_take_gets_it_back() -> None:
+    """Silence may be what lacking memory looks like."""
+    guest = Simulated("vm", 4 * GIB, steady(256 * MIB))
+    host = Host(4 * GIB + 100 * MIB, [guest])
+    [taken] = host.tick().decisions
+    guest.stuck_at_s = 0.5
+    host.run(60)
+    [(_, left)] = host.log[1:]
+    assert taken.move is Move.TAKE
+    assert (left.move, left.target_bytes) == (Move.LEAVE, 4 * GIB)
+    assert guest.actual == 4 * GIB
+
+
 def test_one_that_ignores_is_left_alone_for_longer_each_time() -> None:
     deaf = Simulated("deaf", 4 * GIB, steady(256 * MIB), speed=0)
     host = Host(4 * GIB + 100 * MIB, [deaf])

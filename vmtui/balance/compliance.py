@@ -22,6 +22,7 @@ class Memory:
     strikes: int = 0  # how often in a row it did not comply
     alone_until_s: float = 0.0
     left_because: str = ""
+    taken_from_bytes: int = 0  # what it had before it was last asked for some, until it tells again
     own_bytes: int = 0  # of what it has, what its kernel took at its start: no figure tells of it
 
 
@@ -62,7 +63,8 @@ def _at_rest(guest: Guest, memory: Memory, now_s: float) -> Memory:
     if is_behind(guest, memory, now_s) or guest.used_bytes is None or guest.available_bytes is None:
         return memory
     total_bytes = guest.used_bytes + guest.available_bytes
-    return replace(memory, own_bytes=max(0, guest.actual_bytes - total_bytes))
+    own_bytes = max(0, guest.actual_bytes - total_bytes)
+    return replace(memory, own_bytes=own_bytes, taken_from_bytes=0)
 
 
 def is_behind(guest: Guest, memory: Memory, now_s: float) -> bool:
@@ -81,15 +83,20 @@ def _unknown(guest: Guest, rules: Rules) -> str:
 def left_alone(
     guest: Guest, before: Memory | None, remembered: Mapping[VMId, Memory]
 ) -> Decision | None:
-    """To be told once: it is left alone. A request that it ignored is taken back with that."""
+    """To be told once: it is left alone.
+
+    What it was asked for is taken back with that, if it ignored it, or has been silent since: a
+    guest that can't tell of its memory may lack some.
+    """
     now = remembered[guest.id]
     if not now.left_because or _same(before, now):
         return None
-    has = guest.actual_bytes
-    struck = before is not None and now.strikes > before.strikes
-    return Decision(
-        guest.id, guest.name, Move.LEAVE, has, has if struck else None, now.left_because
-    )
+    has, back = guest.actual_bytes, None
+    if before is not None and now.strikes > before.strikes:
+        back = has
+    elif now.taken_from_bytes:
+        back = max(has, now.taken_from_bytes)
+    return Decision(guest.id, guest.name, Move.LEAVE, has, back, now.left_because)
 
 
 def _same(before: Memory | None, now: Memory) -> bool:

@@ -107,7 +107,13 @@ def decide(
             asked_bytes=decision.target_bytes,
             moved_at_s=now_s,
             seen_bytes=decision.from_bytes,
+            taken_from_bytes=decision.from_bytes if decision.move is Move.TAKE else 0,
         )
+    for decision in left:
+        if decision.target_bytes is not None:
+            remembered[decision.id] = replace(
+                remembered[decision.id], asked_bytes=None, taken_from_bytes=0
+            )
     return Round((*left, *decisions), remembered)
 
 

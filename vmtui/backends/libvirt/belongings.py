@@ -114,8 +114,8 @@ def _why_kept(
         (source in others.users, f"also used by {others.users.get(source)}"),
         (source in others.overlays, f"the backing file of {others.overlays.get(source)}"),
         (
-            volume is None and not _may_unlink(places, source),
-            "not in a storage pool; delete it by hand",
+            volume is None and not (_among_images(places, source) and _may_unlink(places, source)),
+            "in no storage pool; delete it by hand",
         ),
         (volume is not None and not _is_file(volume), "not a file"),
     )
@@ -135,6 +135,11 @@ def volume_at(connection: libvirt.virConnect, path: str) -> libvirt.virStorageVo
 def _is_file(volume: libvirt.virStorageVol) -> bool:
     info: Any = attempt(volume.info, None)
     return info is not None and info[0] == libvirt.VIR_STORAGE_VOL_FILE
+
+
+def _among_images(places: Places, source: str) -> bool:
+    # A pool need not be active for vmtui's disks to be there; elsewhere somebody else put them.
+    return places.images is not None and Path(source).parent == places.images
 
 
 def _may_unlink(places: Places, source: str) -> bool:

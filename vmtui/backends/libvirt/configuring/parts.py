@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from vmtui.backends.libvirt.configuring import attaching
 from vmtui.backends.libvirt.configuring.boot_knobs import is_uefi
+from vmtui.backends.libvirt.configuring.cpu_knobs import most_cpus
 from vmtui.backends.libvirt.configuring.device_knobs import has_tpm, has_watchdog
 from vmtui.backends.libvirt.configuring.disk_knobs import is_tray, source
 from vmtui.backends.libvirt.configuring.elements import Element, got, said
@@ -176,6 +177,8 @@ class _Tree:
             return (Takes.LIVE, "") if self._here.active else (Takes.NEVER, OFF)
         if not self._here.active:
             return Takes.NEXT_BOOT, ""
+        if key == "cpus" and self._now is not None and most_cpus(self._now) == 1:
+            return Takes.NEXT_BOOT, "it was started with a maximum of 1 (cpus.max)"
         if setting(key).key in LIVE:
             return Takes.BOTH, ""
         return Takes.NEXT_BOOT, _WHY_NOT_LIVE.get(key, "it is set when QEMU starts")
