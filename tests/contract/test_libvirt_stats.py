@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,6 +19,8 @@ from tests.contract.conftest import micro_with_disk
 from vmtui.backends.libvirt.backend import LibvirtBackend
 from vmtui.backends.libvirt.places import Places
 from vmtui.counters import GUEST_PERIOD_S, Counters, CpuCounters, Measure, MemoryCounters
+from vmtui.errors import UnsupportedError
+from vmtui.ksm import Switch
 from vmtui.model import Power, VMId
 from vmtui.units import KIB, MIB
 
@@ -170,13 +173,22 @@ async def test_what_needs_qemu_is_the_same_object_until_it_is_asked_again(
 
 
 async def test_a_daemon_elsewhere_tells_the_rest_by_itself(
-    libvirtd: PrivateLibvirtd, backend: LibvirtBackend, guest: VMId
+    libvirtd: PrivateLibvirtd,
+    backend: LibvirtBackend,
+    guest: VMId,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("vmtui.ksm.ROOT", tmp_path)  # this machine's is not to be switched
     remote = LibvirtBackend(libvirtd.uri, places=ELSEWHERE)
     await remote.open()
     try:
         sample = await whole(remote, guest, with_guest=True)
         host = await remote.host_counters()
+        with pytest.raises(UnsupportedError, match="another machine"):
+            await remote.page_sharing()
+        with pytest.raises(UnsupportedError, match="another machine"):
+            await remote.share_pages(Switch.OFF)
     finally:
         await remote.close()
     cpu, memory = cpu_of(sample), memory_of(sample)

@@ -68,7 +68,7 @@ async def test_a_setting_is_judged_while_it_is_typed_and_planned_before_it_is_do
         await plan(pilot, app)
         assert "vCPUs: 4 → 6" in whole(app)
         assert '+"cpus" = "6"' in whole(app)
-        assert "now and at next boot" in whole(app)
+        assert "live, and at next boot" in whole(app)
         assert vm_of(app, "web-01").vcpus == 4
         await press(pilot, "y")
         await until(pilot, lambda: vm_of(app, "web-01").vcpus == 6)
@@ -86,8 +86,8 @@ async def test_what_waits_for_the_next_boot_is_marked_until_the_power_cycle() ->
         screen = await hardware(pilot, app, "web-01")
         await press(pilot, "2", "enter", "8", "enter")
         await plan(pilot, app)
-        await press(pilot, "w", "w")  # at next boot only
-        await until(pilot, lambda: "at next boot only" in whole(app))
+        await press(pilot, "w", "w")
+        await until(pilot, lambda: "‹ at next boot ›" in whole(app))
         await press(pilot, "y")
         await until(pilot, lambda: "◆ 1 at next boot" in shown(screen.detail))
         assert "◆ 1 pending" in whole(app)
@@ -297,7 +297,7 @@ async def test_the_palette_knows_every_setting() -> None:
         command = next(
             each
             for each in app.get_system_commands(app.dashboard)
-            if each.title.startswith("Page sharing")
+            if each.title.startswith("Page sharing · ")
         )
         command.callback()
         await until(pilot, lambda: "▸   page sharing" in whole(app))

@@ -210,6 +210,8 @@ def test_changes_in_words() -> None:
     assert assigned("cpus", 2, 4) == "vCPUs: 2 → 4"
     assert assigned("memory", 2 * GIB, 1536 * MIB) == "memory: 2 GiB → 1.5 GiB"
     assert assigned("disk.vda.cache", None, "none") == "vda cache: – → none"
+    assert assigned("cpus", 2, 2) == "vCPUs: stays 2"
+    assert assigned("disk.vda.cache", None, None) == "vda cache: stays –"
     assert attached(NewDisk(10 * GIB, bus=DiskBus.SCSI)) == "+ disk of 10 GiB (scsi)"
     assert detached(Part("disk.vda", PartKind.DISK, "disk \x1b[31mvda")) == "− disk vda"
     steps = (

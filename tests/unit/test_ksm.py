@@ -35,6 +35,12 @@ def test_it_is_switched(root: Path) -> None:
         assert ksm.read(root).running is runs
 
 
+def test_who_may_switch_it_is_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ksm.read(root).switchable
+    monkeypatch.setattr("vmtui.ksm.os.access", lambda path, _: path != root / "run")
+    assert not ksm.read(root).switchable
+
+
 def test_a_kernel_without_it_says_so(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="no KSM"):
         ksm.read(tmp_path)

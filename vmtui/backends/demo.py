@@ -100,7 +100,7 @@ class DemoBackend(DemoAround, DemoMerging, DemoTrash, DemoMaking, DemoConsoles, 
         self._recent: dict[VMId, Counters] = {}  # the host's figures are made of the same
         self._vms: dict[VMId, VM] = {}
         for index in range(int(wanted)):
-            self._enter(*member(index, self._host_name))
+            self._enter(*member(index, self._host_name, time.time()))
         self._listeners: list[asyncio.Queue[Event]] = []
         self._reactions: set[asyncio.Task[None]] = set()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from dataclasses import replace
 
@@ -36,7 +35,7 @@ CAST = (
 )  # fmt: skip
 
 
-def member(index: int, host_name: str) -> tuple[VM, Load]:
+def member(index: int, host_name: str, unix_s: float) -> tuple[VM, Load]:
     """A VM of that host and its load; beyond the cast its names come again, with a number."""
     name, state, vcpus, memory_mib, tpm, firmware, load = CAST[index % len(CAST)]
     if index >= len(CAST):
@@ -51,7 +50,7 @@ def member(index: int, host_name: str) -> tuple[VM, Load]:
         accel=Accel.KVM,
         firmware=firmware,
         tpm=tpm,
-        started_at_s=time.time() - 3600 * (1 + index % 50) if state.active else None,
+        started_at_s=unix_s - 3600 * (1 + index % 50) if state.active else None,
         addresses=(f"192.168.122.{10 + index % 200}",) if state is State.RUNNING else (),
         disks=(
             Disk("vda", DiskKind.DISK, f"/vms/{name}/disk.qcow2", "qcow2", 20 * GIB),

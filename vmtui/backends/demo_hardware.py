@@ -10,14 +10,13 @@ from vmtui.backends.base import ProgressSink
 from vmtui.backends.demo_definition import (
     Definition,
     applied,
-    changes_of,
     defined,
-    text_of,
     undoing,
 )
 from vmtui.backends.demo_machine import UNWILLING, Machine, base_of, described, diff_of, tree
 from vmtui.backends.demo_refusals import Situation
 from vmtui.backends.demo_rules import step
+from vmtui.backends.demo_text import changes_of, text_of
 from vmtui.errors import StateError, read_only
 from vmtui.hardware.changes import (
     Assign,

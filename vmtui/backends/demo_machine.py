@@ -7,9 +7,10 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from vmtui.backends.demo_definition import FIXED_PARTS, Definition, text_of
+from vmtui.backends.demo_definition import FIXED_PARTS, Definition
 from vmtui.backends.demo_refusals import Situation
 from vmtui.backends.demo_rules import detaching, takes
+from vmtui.backends.demo_text import text_of
 from vmtui.hardware.devices import NewConsole, NewDisk
 from vmtui.hardware.settings import SETTINGS, PartKind
 from vmtui.hardware.tree import Entry, Hardware, Part, Takes

@@ -1,4 +1,4 @@
-"""KSM of the demo's host: it is on at first, saves a little of every VM's memory, and is switched."""
+"""KSM of the demo's host: it saves a little of every VM's memory until it is switched off."""
 
 from __future__ import annotations
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from vmtui.backends.demo_definition import Definition, part_of
+from vmtui.backends.demo_definition import Definition
 from vmtui.backends.demo_refusals import Situation, refuse, refuse_device
 from vmtui.errors import InputError, StateError, UnsupportedError
 from vmtui.hardware.changes import SEALED, Assign, Change, Detach, Step, When
-from vmtui.hardware.devices import HostDevice, NewDisk
-from vmtui.hardware.settings import PartKind, setting
-from vmtui.hardware.tree import Takes
+from vmtui.hardware.devices import NewDisk
+from vmtui.hardware.settings import PartKind
+from vmtui.hardware.tree import Part, Takes
 from vmtui.hardware.values import Value
-from vmtui.units import size
+from vmtui.hardware.wording import assigned, attached, detached
 
 _LIVE = frozenset(
     {"description", "notes", "tags", "autostart", "restart", "protected", "cpus", "cpu.profile"}
@@ -63,7 +63,7 @@ def step(change: Change, before: Definition, situation: Situation, when: When) -
     """What a change to `before` would do. Raises what `Configures.plan` does."""
     if isinstance(change, Assign):
         best, why = takes(change.key, situation)
-        text, loses = _told(change, before), ""
+        text, loses = assigned(change.key, before.values.get(change.key), change.value), ""
         if change.key == "cpus" and best is Takes.BOTH:
             best, why = _more_cpus(change.value, situation)
         if change.key == "tpm" and change.value == "off" and before.values["tpm"] != "off":
@@ -74,23 +74,15 @@ def step(change: Change, before: Definition, situation: Situation, when: When) -
         if change.part not in before.devices and not before.of(change.part):
             raise InputError(f"there is no part {change.part!r}")
         best, why = detaching(change.part, before, active=situation.active)
-        text = f"detach {change.part}"
+        label = change.part.replace(".", " ", 1)
+        text = detached(Part(change.part, PartKind.OTHER, label))
         note = "its file stays" if change.part.startswith("disk.") else ""
         narrowed = _narrowed(best, why, when, text, situation)
         return Step(change, text, narrowed, why or note)
     refuse_device(change.device, situation)
     best = Takes.BOTH if situation.active else Takes.NEXT_BOOT
-    text = f"attach {_noun(change.device)}"
+    text = attached(change.device)
     return Step(change, text, _narrowed(best, "", when, text, situation))
-
-
-def _told(change: Assign, before: Definition) -> str:
-    known = setting(change.key)
-    old = known.form.shown(before.values.get(change.key))
-    label = known.label
-    if "*" in known.key:
-        label = f"{' '.join(part_of(change.key).split('.'))} {label}"
-    return f"{label}: {old} → {known.form.shown(change.value)}"
 
 
 def _more_cpus(value: Value, situation: Situation) -> tuple[Takes, str]:
@@ -117,17 +109,3 @@ def _narrowed(best: Takes, why: str, when: When, text: str, situation: Situation
             raise UnsupportedError(f"{text}: that is live only", why="it is gone with the power")
         return Takes.NEXT_BOOT
     return best
-
-
-def _noun(device: object) -> str:
-    if isinstance(device, NewDisk):
-        if device.kind.value == "cdrom":
-            return f"a CD drive with {device.path}" if device.path else "an empty CD drive"
-        return f"{device.path}" if device.path else f"a disk of {size(device.size_bytes)}"
-    if isinstance(device, HostDevice):
-        return device.label or device.address
-    return {
-        "NicSpec": "a network card",
-        "SharedFolder": "a shared folder",
-        "NewConsole": "a console",
-    }[type(device).__name__]

@@ -13,12 +13,13 @@ from vmtui.model import DiskKind
 from vmtui.parts import NicSpec
 from vmtui.units import plain, size
 
-_TAKES = {
+TAKES = {
     Takes.LIVE: "live, until it is off",
     Takes.NEXT_BOOT: "at next boot",
     Takes.BOTH: "live, and at next boot",
     Takes.NEVER: "never",
 }
+"""When something takes effect."""
 
 
 def assigned(key: str, before: Value, after: Value) -> str:
@@ -68,7 +69,7 @@ def told(plan: ChangePlan) -> list[str]:
     lines = []
     for step in plan.steps:
         note = f" ({step.note})" if step.note else ""
-        lines.append(f"{plain(step.text)}  [{_TAKES[step.takes]}]{plain(note)}")
+        lines.append(f"{plain(step.text)}  [{TAKES[step.takes]}]{plain(note)}")
     return lines + [f"Warning: {plain(lost)}" for lost in plan.loses]
 
 
@@ -77,7 +78,7 @@ def outcome(done: Sequence[Done], when: When) -> list[str]:
     lines = []
     for one in done:
         takes = Takes.NEXT_BOOT if one.problem and when is not When.LIVE else one.step.takes
-        line = f"{plain(one.step.text)}  [{_TAKES[takes]}]"
+        line = f"{plain(one.step.text)}  [{TAKES[takes]}]"
         if one.reached:
             line += f" {plain(one.reached)}"
         if one.problem:

@@ -20,7 +20,8 @@ from vmtui.screens.creating import create, show_images
 from vmtui.screens.dashboard import Dashboard
 from vmtui.screens.doctor import DoctorScreen
 from vmtui.screens.help import HelpScreen
-from vmtui.screens.palette import hardware_commands
+from vmtui.screens.ksm import KsmPanel
+from vmtui.screens.palette import PLAIN_NAMES, hardware_commands
 from vmtui.screens.tasks import TasksScreen
 from vmtui.screens.trash import TrashScreen
 from vmtui.units import plain
@@ -61,6 +62,15 @@ class AppVerbs(App[None]):
         if isinstance(screen, FleetScreen):
             screen.hold()
             self.push_screen(TrashScreen(screen))
+
+    def view_ksm(self) -> None:
+        """`M`."""
+        screen = self.screen
+        if isinstance(screen, FleetScreen):
+            connection = screen.view.connection(screen.host_uri() or "")
+            if connection is not None:
+                screen.hold()
+                self.push_screen(KsmPanel(screen, connection))
 
     def view_retry(self) -> None:
         """`ctrl+r`."""
@@ -129,6 +139,9 @@ class AppVerbs(App[None]):
                         action.help,
                         partial(screen.action_do, action.id),
                     )
+            for name, action_id in PLAIN_NAMES:
+                if not refusal(action := BY_ID[action_id]):
+                    yield SystemCommand(name, action.help, partial(screen.action_do, action_id))
             yield from hardware_commands(screen)
         for name in self.available_themes:
             yield SystemCommand(

@@ -123,7 +123,7 @@ class AskDevice(ModalScreen[Device | None]):
         with Vertical():
             yield Static(Content(self._heading), id="title")
             yield Input(self._kind.first, select_on_focus=False, compact=True)
-            yield Static("", id="said")
+            yield Static(Content(self._kind.asked), id="said")
             yield Static(Content("Enter shows what it would do · Esc cancels"), id="keys")
 
     def _typed(self) -> Device:

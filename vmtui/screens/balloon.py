@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual import events, on
@@ -20,14 +21,12 @@ from vmtui.balance.journal import Entry
 from vmtui.ballooning import Compliance, Complied, Floor
 from vmtui.errors import RefusedError, VmtuiError
 from vmtui.hardware.around import Balloon
-from vmtui.hardware.changes import Assign
 from vmtui.hardware.settings import setting
 from vmtui.progress import Progress, ProgressSink
-from vmtui.screens.ask import AskScreen
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.confirm import ConfirmScreen, Question
 from vmtui.screens.doing import Outcome, tell, tell_error
-from vmtui.screens.hardware import change
+from vmtui.screens.memory_settings import set_by_typing, turn_balance
 from vmtui.units import duration, parse_size_bytes, plain, size
 from vmtui.views import TaskStatus, VMView
 from vmtui.widgets.listing import Listing
@@ -40,6 +39,10 @@ FLOOR_EVERY = 4
 
 LABEL_CELLS = 14
 TARGET = "memory.target"
+KEYS = (
+    "← → step · Shift more · Home floor · End ceiling · Enter asks\n"
+    "a automatic balance · r its range · f set the floor · Esc closes"
+)
 WORDS = {
     Compliance.REACHED: ("✓", "good"),
     Compliance.STILL: ("▲", "warn"),
@@ -58,7 +61,7 @@ class BalloonScreen(ModalScreen[None]):
         border: round $primary; background: $background; padding: 0 2; }
     BalloonScreen #title { text-style: bold; color: $primary; margin-bottom: 1; }
     BalloonScreen #typing { height: 1; margin-top: 1; }
-    BalloonScreen #typing Static { width: 10; color: $foreground 60%; }
+    BalloonScreen #typing Static { width: 14; color: $foreground 60%; }
     BalloonScreen Input { width: 14; height: 1; border: none; padding: 0; background: $panel; }
     BalloonScreen Input:focus { background: $primary 25%; }
     BalloonScreen #typing #problem { width: 1fr; margin-left: 2; color: $error; }
@@ -101,10 +104,7 @@ class BalloonScreen(ModalScreen[None]):
                 yield Static("", id="problem")
             yield self._facts
             yield self._status
-            yield Static(Content(self._keys()), id="keys")
-
-    def _keys(self) -> str:
-        return "← → step · Shift more · Home floor · End ceiling · Enter asks"
+            yield Static(Content(KEYS), id="keys")
 
     def on_mount(self) -> None:
         """Look, and go on looking."""
@@ -282,37 +282,24 @@ class BalloonScreen(ModalScreen[None]):
             ok = complied.compliance is Compliance.REACHED
             tell(self._over, "memory", [Outcome(f"{mark} {told}", ok=ok)])
 
-    # -- floor and balance ---------------------------------------------------------------------
+    # -- settings ------------------------------------------------------------------------------
 
     def action_floor(self) -> None:
         """`f`: the floor, as a setting."""
-        self.app.run_worker(self._set("memory.floor"), group="configuring")
+        self._set(set_by_typing, "memory.floor")
 
     def action_range(self) -> None:
         """`r`: from what to what vmtui may move its memory."""
-        self.app.run_worker(self._set("balance.least", "balance.most"), group="configuring")
+        self._set(set_by_typing, "balance.least", "balance.most")
 
     def action_balance(self) -> None:
         """`a`: on or off."""
+        self._set(turn_balance)
+
+    def _set(self, what: Callable[..., Awaitable[None]], *keys: str) -> None:
         row = self._over.context.fleet.view().row(self._ref)
         if row is not None:
-            wanted = [Assign("balance", row.vm.balance is None)]
-            self.app.run_worker(change(self._over, self._ref, wanted), group="configuring")
-
-    async def _set(self, *keys: str) -> None:
-        changes = []
-        for key in keys:
-            known = setting(key)
-            title = f"{known.label[:1].upper()}{known.label[1:]} of {plain(self._vm_name)}"
-            typed = await self.app.push_screen_wait(AskScreen(f"{title}, such as 1G", ""))
-            if typed is None:
-                return
-            try:
-                changes.append(Assign(key, known.parse(typed)))
-            except VmtuiError as error:
-                tell_error(self._over, error)
-                return
-        await change(self._over, self._ref, changes)
+            self.app.run_worker(what(self._over, row, *keys), group="configuring")
 
     def action_close(self) -> None:
         """Back; what was asked for goes on."""

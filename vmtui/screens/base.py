@@ -117,7 +117,7 @@ class FleetScreen(Screen[None]):
 
     VIEW_ACTIONS: ClassVar[frozenset[str]] = frozenset(
         {"new", "sandbox", "images", "trash", "retry", "tasks", "doctor", "connections", "explain"}
-        | {"theme", "help", "quit"}
+        | {"ksm", "theme", "help", "quit"}
     )
     """The actions of the interface that this screen has; the rest are refused."""
 
@@ -142,6 +142,13 @@ class FleetScreen(Screen[None]):
     def hidden_targets(self) -> int:
         """How many of the targets are not on the screen."""
         return 0
+
+    def host_uri(self) -> str | None:
+        """The connection whose host is meant here: that of the VM, else the first."""
+        rows = self.targets()
+        if rows:
+            return rows[0].ref.uri
+        return self.view.connections[0].uri if self.view.connections else None
 
     def action_back(self) -> None:
         """One step back."""

@@ -16,8 +16,8 @@ from vmtui.screens.deleting import delete
 from vmtui.screens.firmware import FirmwarePanel
 from vmtui.screens.isolation import IsolationPanel, restrict
 from vmtui.screens.opening import Opener
-from vmtui.screens.panel import Panel
 from vmtui.screens.tpm import TpmPanel
+from vmtui.screens.vm_panel import VMPanel
 from vmtui.views import VMRef, VMView
 from vmtui.widgets.tabs import HARDWARE, TABS
 
@@ -36,7 +36,7 @@ def _for_one(what: Callable[[FleetScreen, VMView], Awaitable[None]]) -> Opener:
     return opened
 
 
-def _panel(kind: type[Panel]) -> Opener:
+def _panel(kind: type[VMPanel]) -> Opener:
     async def pushed(screen: FleetScreen, row: VMView) -> None:
         screen.app.push_screen(kind(screen, row))
 

@@ -9,7 +9,8 @@ from vmtui.backends.base import MapsCores
 from vmtui.hardware.cores import CoreMap, Placed, cpus_text
 from vmtui.hardware.settings import setting
 from vmtui.hardware.tree import Hardware, is_pending
-from vmtui.screens.panel import Command, Panel, Seen
+from vmtui.screens.panel import Command, Seen
+from vmtui.screens.vm_panel import VMPanel
 from vmtui.units import plain
 from vmtui.widgets.listing import Row
 
@@ -26,7 +27,7 @@ KEYS = (
 CHOSEN = {"cpu.profile"}
 
 
-class CpuPanel(Panel):
+class CpuPanel(VMPanel):
     """Settings, and the map of the host's CPUs."""
 
     heading = "CPUs"

@@ -280,12 +280,18 @@ class Dashboard(Glances, LogReader, FleetScreen):
         panes.insert(int(self.focused is self.hosts), columns)
         return panes
 
+    def host_uri(self) -> str | None:
+        """That of the VM under the cursor; of the host there, where the hosts have the focus."""
+        row = None if self.focused is self.hosts else self.table.current
+        if row is not None:
+            return row.ref.uri
+        return self.hosts.current.uri if self.hosts.current else None
+
     def view_host(self) -> None:
         """`o`."""
-        row = self.table.current
-        connection = self.view.connection(row.ref.uri) if row else self.hosts.current
-        if connection is not None:
-            self.post_message(HostPane.Opened(connection.uri))
+        uri = self.host_uri()
+        if uri is not None:
+            self.post_message(HostPane.Opened(uri))
 
     def view_alarm(self) -> None:
         """`a`."""

@@ -11,14 +11,15 @@ from vmtui.hardware.around import FirmwareFacts
 from vmtui.hardware.settings import setting
 from vmtui.hardware.tree import Hardware, is_pending
 from vmtui.screens.confirm import ConfirmScreen, Question
-from vmtui.screens.panel import Command, Panel, Seen
+from vmtui.screens.panel import Command, Seen
+from vmtui.screens.vm_panel import VMPanel
 from vmtui.units import plain, size
 from vmtui.widgets.listing import Row
 
 KEYS = ("firmware", "firmware.keys", "boot.order", "boot.menu", "boot.once")
 
 
-class FirmwarePanel(Panel):
+class FirmwarePanel(VMPanel):
     """Files and settings; variables reset and backed up."""
 
     heading = "Firmware"

@@ -69,6 +69,10 @@ class HostScreen(Graphing, FleetScreen):
         """None."""
         return []
 
+    def host_uri(self) -> str | None:
+        """Its own."""
+        return self._uri
+
     def graphs(self) -> GraphPanel:
         """The host's."""
         return self.host

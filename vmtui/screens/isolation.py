@@ -11,7 +11,8 @@ from vmtui.hardware.changes import Change
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.doing import Outcome, tell, tell_error
 from vmtui.screens.hardware import change
-from vmtui.screens.panel import Panel, Seen
+from vmtui.screens.panel import Seen
+from vmtui.screens.vm_panel import VMPanel
 from vmtui.units import plain
 from vmtui.views import VMRef, VMView
 from vmtui.widgets.listing import Row
@@ -37,7 +38,7 @@ def tightening(found: Sequence[Barrier]) -> list[Change]:
     return list(dict.fromkeys(change for barrier in found for change in barrier.changes))
 
 
-class IsolationPanel(Panel):
+class IsolationPanel(VMPanel):
     """A line for each barrier."""
 
     heading = "Isolation"

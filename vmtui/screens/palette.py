@@ -16,10 +16,13 @@ from vmtui.screens.hardware import attach
 from vmtui.units import plain
 from vmtui.views import VMView
 
+PLAIN_NAMES = (("Page sharing of the host", "ksm"),)
+"""What some actions are called elsewhere."""
+
 OTHER_NAMES = (
     ("Secure Boot", "firmware"),
     ("UEFI or BIOS", "firmware"),
-    ("KSM, page sharing between VMs", "memory.merge"),
+    ("KSM of this VM", "memory.merge"),
     ("memory hotplug", "memory.max"),
     ("virtio-mem", "memory.plugged"),
     ("CD or ISO, change or eject", "disk.*.source"),

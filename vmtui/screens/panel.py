@@ -1,4 +1,4 @@
-"""A box of facts about one side of a VM, and the few things that can be done about it."""
+"""A box of facts, kept fresh, and the few things that can be done about them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -20,16 +19,11 @@ from textual.widgets import Static
 from textual.worker import WorkType
 
 from vmtui.errors import VmtuiError
-from vmtui.hardware.changes import Assign, Change
-from vmtui.hardware.settings import setting
-from vmtui.hardware.tree import Hardware
 from vmtui.progress import ProgressSink
-from vmtui.screens.ask import AskScreen, ChooseScreen
 from vmtui.screens.base import Context, FleetScreen
 from vmtui.screens.doing import Outcome, tell, tell_error
-from vmtui.screens.hardware import change
 from vmtui.units import plain
-from vmtui.views import TaskStatus, VMRef, VMView
+from vmtui.views import TaskStatus, VMRef
 from vmtui.widgets.lines import Line, Lines, length
 from vmtui.widgets.listing import Listing, Row
 
@@ -90,7 +84,7 @@ class Keys(Lines):
 
 
 class Panel(ModalScreen[None]):
-    """For one VM, over the screen that opened it; what it shows is read again while it is open."""
+    """Over the screen that opened it; what it shows is read again while it is open."""
 
     DEFAULT_CSS = """
     Panel { align: center middle; }
@@ -111,14 +105,14 @@ class Panel(ModalScreen[None]):
         Binding("G,end", "scroll(100000)", show=False),
     ]
 
-    heading = ""
     label_cells = 16
+    about: VMRef | None = None
+    """The VM that its tasks are about."""
 
-    def __init__(self, over: FleetScreen, row: VMView) -> None:
+    def __init__(self, over: FleetScreen, title: str) -> None:
         super().__init__()
         self.over = over
-        self.ref: VMRef = row.ref
-        self.vm_name = row.vm.name
+        self._heading = title
         self._listing = Listing([(("Reading …", "quiet"),)], self.widths())
         self._keys = Keys()
         self._commands: Sequence[Command] = ()
@@ -136,7 +130,7 @@ class Panel(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Title, facts, keys."""
         with Vertical():
-            yield Static(Content(f"{self.heading} of {plain(self.vm_name)}"), id="title")
+            yield Static(Content(self._heading), id="title")
             with VerticalScroll(id="body", can_focus=False):
                 yield self._listing
             yield self._keys
@@ -198,46 +192,6 @@ class Panel(ModalScreen[None]):
         """Scroll the facts."""
         self.query_one("#body").scroll_relative(y=lines, animate=False)
 
-    # -- what commands are made of ---------------------------------------------------------------
-
-    async def change(self, *changes: Change) -> None:
-        """Plan, ask, do."""
-        await change(self.over, self.ref, changes)
-
-    async def choose(self, key: str, hardware: Hardware) -> None:
-        """One of the choices of a setting."""
-        known, entry = setting(key), hardware.entry(key)
-        choices = list((entry.choices if entry else ()) or known.form.choices)
-        if known.form.optional:
-            choices.append("")
-        question = ChooseScreen(
-            f"{plain(self.vm_name)}: {known.label}",
-            [(choice or "–", "" if choice else "the default") for choice in choices],
-        )
-        chosen = await self.app.push_screen_wait(question)
-        if chosen is not None:
-            await self.change(Assign(key, choices[chosen] or None))
-
-    async def write(self, key: str, hardware: Hardware) -> None:
-        """A setting that is typed."""
-        known, entry = setting(key), hardware.entry(key)
-        before = known.form.text(entry.next) if entry else ""
-        typed = await self.app.push_screen_wait(
-            AskScreen(f"{plain(self.vm_name)}: {known.label}. {known.help}", before)
-        )
-        if typed is not None:
-            await self.change(Assign(key, known.parse(typed)))
-
-    async def turn(self, key: str, hardware: Hardware) -> None:
-        """A switch."""
-        entry = hardware.entry(key)
-        await self.change(Assign(key, not (entry and entry.next)))
-
-    async def ask_path(self, title: str, value: str) -> Path | None:
-        """The path of a file."""
-        typed = await self.app.push_screen_wait(AskScreen(title, value))
-        return _path(typed) if typed else None
-
     async def run_task(self, label: str, done: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do what has no plan as a task, and tell how it ended."""
 
@@ -245,7 +199,7 @@ class Panel(ModalScreen[None]):
             await work()
             return done
 
-        view = await self.shared.fleet.tasks.start(label, self.ref, whole)
+        view = await self.shared.fleet.tasks.start(label, self.about, whole)
         text = str(view.error) if view.error else plain(view.result)
         tell(self.over, label, [Outcome(text, ok=view.status is TaskStatus.DONE)])
 
@@ -259,7 +213,3 @@ class Panel(ModalScreen[None]):
     ) -> Command:
         """A command with its arguments."""
         return Command(key, label, partial(run, *args), refusal)
-
-
-def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()

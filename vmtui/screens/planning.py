@@ -19,7 +19,7 @@ from vmtui import configuring
 from vmtui.errors import VmtuiError
 from vmtui.hardware.changes import ChangePlan, Outcome, When
 from vmtui.hardware.tree import Takes
-from vmtui.hardware.wording import outcome
+from vmtui.hardware.wording import TAKES, outcome
 from vmtui.progress import ProgressSink
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.doing import Outcome as Told
@@ -33,15 +33,9 @@ Planner = Callable[[When], Awaitable[ChangePlan]]
 """What the same changes would do at one time or another. Raises what `Configures.plan` does."""
 
 WHENS = {
-    When.AUTO: "now and at next boot",
-    When.LIVE: "now, until it is off",
-    When.NEXT_BOOT: "at next boot only",
-}
-TAKES = {
-    Takes.LIVE: "now, until it is off",
-    Takes.NEXT_BOOT: "at next boot",
-    Takes.BOTH: "now and at next boot",
-    Takes.NEVER: "never",
+    When.AUTO: TAKES[Takes.BOTH],
+    When.LIVE: TAKES[Takes.LIVE],
+    When.NEXT_BOOT: TAKES[Takes.NEXT_BOOT],
 }
 DIFF_LINES = 200
 STEP_CELLS = 46
@@ -154,7 +148,7 @@ class PlanScreen(ModalScreen[ChangePlan | None]):
         self._show_diff()
 
     def action_other_time(self) -> None:
-        """`w`: now, at next boot, or both."""
+        """`w`: live, at next boot, or both."""
         self._when.action_step(1)
 
     def action_scroll(self, lines: int) -> None:

@@ -12,8 +12,9 @@ from vmtui.errors import UnsupportedError
 from vmtui.hardware.around import TpmFacts
 from vmtui.hardware.changes import Assign
 from vmtui.hardware.tree import Hardware
-from vmtui.screens.panel import Command, Panel, Seen
+from vmtui.screens.panel import Command, Seen
 from vmtui.screens.typed import TypeNameScreen
+from vmtui.screens.vm_panel import VMPanel
 from vmtui.units import plain, size
 from vmtui.widgets.lines import fit
 from vmtui.widgets.listing import Row
@@ -27,7 +28,7 @@ NONE = (
 SEALED = "Disk keys sealed in it are lost."
 
 
-class TpmPanel(Panel):
+class TpmPanel(VMPanel):
     """Facts, and add, remove, back up, restore, clear."""
 
     heading = "TPM"

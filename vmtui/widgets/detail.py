@@ -18,25 +18,21 @@ from vmtui.theming import Ink
 from vmtui.units import plain
 from vmtui.views import ConnectionView, VMView
 from vmtui.widgets.ages import greyed, vm_stale_s
-from vmtui.widgets.clock import Clock, short_duration
-from vmtui.widgets.columns import uptime_s
+from vmtui.widgets.clock import Clock
+from vmtui.widgets.clock_words import clock_line, clock_words
 from vmtui.widgets.console_pane import ConsolePane
 from vmtui.widgets.explanation import Explanation
 from vmtui.widgets.facts import facts
-from vmtui.widgets.facts_pane import fact_columns, fact_lines
+from vmtui.widgets.facts_pane import fact_columns, fact_lines, facts_and_log
 from vmtui.widgets.graph_panel import GraphPanel
 from vmtui.widgets.hardware_pane import HardwarePane
-from vmtui.widgets.lines import Line, length
+from vmtui.widgets.lines import Line
 from vmtui.widgets.log_pane import LogPane
 from vmtui.widgets.plots import PANE_GAP, PANE_LEAST, pane_span_s
 from vmtui.widgets.screen_view import ScreenView
-from vmtui.widgets.states import vm_state
 from vmtui.widgets.tabs import CONSOLE, FACTS, HARDWARE, LOG, OVERVIEW, SCREEN, TABS, TabStrip
 from vmtui.widgets.terminal_strips import own_colours
 from vmtui.widgets.vm_sections import vm_explanations, vm_sections
-
-LOG_LEAST = 8
-"""Lines from which the log has its place below the facts of a whole screen."""
 
 LOW_LINES = 5
 """Below it, the last line of the overview is for facts."""
@@ -142,16 +138,7 @@ class Detail(GraphPanel):
         row = self._row
         if row is None:
             return ()
-        state, _ = vm_state(row, self.ink, self._clock.monotonic_s())
-        uptime = short_duration(uptime_s(row, self._clock)) if row.vm.state.active else ""
-        age_s = self._age_s()
-        old = "" if age_s is None else f"{short_duration(age_s)} ago"
-        return (
-            old,
-            state,
-            f"up {uptime}" if uptime else "",
-            ", ".join(map(plain, row.vm.addresses)),
-        )
+        return clock_words(row, self.ink, self._clock, self._age_s())
 
     def _age_s(self) -> float | None:
         """How old its figures are, once that has to be said."""
@@ -236,15 +223,8 @@ class Detail(GraphPanel):
             return self.hardware.corner(self.ink, room, whole=self._whole)
         if self._row is None or self.shown_tab != OVERVIEW:
             return []
-        old, state, *more = self._notes()
-        style = vm_state(self._row, ink, self._clock.monotonic_s())[1]
-        line: Line = [Segment(state, style)]
-        room = self.size.width - 8 - self._tabs.end - length(line)
-        for text, of in ((old, ink.warn), *((text, ink.quiet) for text in more)):
-            if text and not (old and text in state) and len(text) + 3 <= room:
-                line += [Segment(" · ", ink.quiet), Segment(text, of)]
-                room -= len(text) + 3
-        return line
+        room = self.size.width - 8 - self._tabs.end
+        return clock_line(self._row, self.ink, self._clock, self._age_s(), room)
 
     def on_click(self, event: events.Click) -> None:
         """Choose a tab."""
@@ -299,16 +279,7 @@ class Detail(GraphPanel):
         known = facts(row, self._connection, self.ink, self._clock)
         if not self._whole:
             return fact_columns(known, self.ink, width, height)
-        lines = fact_lines(known, self.ink, width, whole=True)
-        if height < len(lines) + LOG_LEAST:
-            return lines
-        rule: Line = [
-            Segment("── ", self.ink.line),
-            Segment("log", self.ink.quiet),
-            Segment(" " + "─" * max(0, width - 7), self.ink.line),
-        ]
-        lines += [[], rule]
-        return [*lines, *self._log.lines(self.ink, width, height - len(lines))]
+        return facts_and_log(known, self._log, self.ink, width, height)
 
     def _panes(self, row: VMView, ink: Ink, width: int, height: int) -> list[Line]:
         sections = vm_sections(row)

@@ -1,4 +1,4 @@
-"""The facts of a VM, in columns."""
+"""The facts of a VM, in columns, or all of them with its log below."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from rich.segment import Segment
 from vmtui.theming import Ink
 from vmtui.widgets.facts import Fact
 from vmtui.widgets.lines import Line, fit, fit_end
+from vmtui.widgets.log_pane import LogPane
 from vmtui.widgets.sections import beside
 
 LABEL = 10
@@ -20,6 +21,9 @@ FACT_LOW = 23
 """Cells that a column of facts takes at least; in a low pane more of them are wanted."""
 
 COLUMNS = 4
+
+LOG_LEAST = 8
+"""Lines from which the log has its place below the facts of a whole screen."""
 
 
 def fact_lines(known: Sequence[Fact], ink: Ink, width: int, *, whole: bool) -> list[Line]:
@@ -48,3 +52,19 @@ def fact_columns(known: Sequence[Fact], ink: Ink, width: int, height: int) -> li
     each = min(height, -(-len(listed) // columns))
     blocks = [(listed[at : at + each], cells) for at in range(0, columns * each, each or 1)]
     return beside(blocks, each, GAP)
+
+
+def facts_and_log(
+    known: Sequence[Fact], log: LogPane, ink: Ink, width: int, height: int
+) -> list[Line]:
+    """All facts, and below them the log, where that has room for more than a few lines."""
+    lines = fact_lines(known, ink, width, whole=True)
+    if height < len(lines) + LOG_LEAST:
+        return lines
+    rule: Line = [
+        Segment("── ", ink.line),
+        Segment("log", ink.quiet),
+        Segment(" " + "─" * max(0, width - 7), ink.line),
+    ]
+    lines += [[], rule]
+    return [*lines, *log.lines(ink, width, height - len(lines))]

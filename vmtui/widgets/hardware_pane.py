@@ -251,6 +251,7 @@ def _row(
         line.append(Segment("  " + fit(setting(row.entry.key).help, left), ink.quiet))
     if not here:
         return line
+    line.append(Segment(" " * (width - length(line))))
     if ink.cursor.reverse:
         return [Segment(segment.text, ink.cursor) for segment in line]
     return [*Segment.apply_style(line, ink.cursor)]

@@ -67,9 +67,9 @@ class MemoryFacts:
     def _balance(self) -> str:
         balance = self.row.vm.balance if self.row else None
         if balance is None:
-            return "○ off – a: memory moves between VMs as they need it"
+            return "○ off – with it memory moves between VMs as they need it"
         least, most = (size(one) for one in (balance.least_bytes, balance.most_bytes))
-        return f"● on – from {least} to {most}, weight {balance.weight} (a off, r range)"
+        return f"● on – from {least} to {most}, weight {balance.weight}"
 
     def _decided(self) -> list[Row]:
         if self.last is None:

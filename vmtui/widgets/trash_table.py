@@ -77,7 +77,7 @@ class TrashTable(Panel, can_focus=True):
             return [[Segment(text, ink.quiet)]]
         name = max(12, width - 2 - SIZE_CELLS - AGO_CELLS - LEFT_CELLS - ON_CELLS)
         header = fit("  NAME", name + 2) + fit("SIZE", SIZE_CELLS, right=True)
-        header += fit("  DELETED", AGO_CELLS) + fit("GONE IN", LEFT_CELLS) + "ON"
+        header += fit("  DELETED", AGO_CELLS) + fit("GONE IN", LEFT_CELLS) + "CONNECTION"
         lines: list[Line] = [[Segment(header, ink.quiet)]]
         room = max(1, height - 1)
         top = max(0, min(self._at - room // 2, len(self._rows) - room))
