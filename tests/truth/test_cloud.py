@@ -207,3 +207,7 @@ def leases(system_libvirtd: SystemLibvirtd) -> Iterator[str]:
     yield system_libvirtd.uri
     network.destroy()
     connection.close()
+    # Nor does it reach what they keep: the log of a console, an image once no VM leans on it.
+    for folder in (system_libvirtd.root / "log/libvirt/qemu", system_libvirtd.images):
+        for path in (*folder.glob("*-console.log"), *folder.glob("vmtui-image-*")):
+            path.unlink()
