@@ -9,6 +9,7 @@ import os
 import shutil
 import stat
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,8 @@ def apt(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
     monkeypatch.setenv("PRETENDED", str(root.parent))
+    # What this machine itself has in /boot is no part of that.
+    monkeypatch.setattr(distro, "installed", partial(distro.installed, tmp_path / "nothing"))
     return root.parent
 
 
@@ -205,14 +208,23 @@ async def test_built_once_however_many_ask(apt: Path, cache: Path) -> None:
     assert await micro.ensure() == images[0]
 
 
-async def test_what_stops_the_build_is_told(apt: Path, cache: Path) -> None:
+def test_what_stops_the_build_is_told(apt: Path, cache: Path) -> None:
     (apt / "offline").touch()
     with pytest.raises(VmtuiError) as failure:
-        await micro.ensure()
+        micro.build(print)
     assert "apt-get download failed" in failure.value.what
     assert failure.value.why == "E: no network"
     assert failure.value.hint
     assert micro.cached() is None
+
+
+async def test_what_stops_the_builder_is_told(apt: Path, cache: Path) -> None:
+    """It is another process, where a kernel of this machine would do in place of apt's."""
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    cache.touch()
+    with pytest.raises(VmtuiError) as failure:
+        await micro.ensure()
+    assert str(cache) in str(failure.value)
 
 
 async def test_cancelled_build_leaves_no_process(
