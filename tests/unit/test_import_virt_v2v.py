@@ -2,6 +2,8 @@
 
 import asyncio
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -40,11 +42,17 @@ async def test_what_it_said_is_told_and_nothing_is_left(
     assert left(library) == []
 
 
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Not tmp_path: virt-v2v makes sockets in it, whose paths may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="v2v-") as folder:
+        yield Path(folder)
+
+
 async def test_cancelled_it_leaves_nothing_and_nobody(
-    disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    disk: Path, scratch: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    library, scratch = Library(tmp_path / "images"), tmp_path / "scratch"
-    scratch.mkdir()
+    library = Library(tmp_path / "images")
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
     monkeypatch.setenv("LIBGUESTFS_CACHEDIR", str(tmp_path))
     opening = asyncio.Event()
@@ -55,7 +63,9 @@ async def test_cancelled_it_leaves_nothing_and_nobody(
 
     virt_v2v = VirtV2v.found(Accel.TCG)
     work = asyncio.create_task(import_file(disk, "web", library, progress, virt_v2v=virt_v2v))
-    await opening.wait()
+    opens = asyncio.create_task(opening.wait())
+    await asyncio.wait({work, opens}, return_when=asyncio.FIRST_COMPLETED)
+    assert opens.done(), work
     converting = psutil.Process().children(recursive=True)
     assert "qemu-nbd" in [process.name() for process in converting]
     work.cancel()
