@@ -4,9 +4,10 @@
 .PHONY: help run setup dev test check bench format clean
 
 PYTHON := .venv/bin/python
-# Two at a time: most tests wait for guests. Those that measure run after the others.
+# Quick tests wait more than they work; a guest takes a CPU. Those that measure run last, alone.
 PYTEST := $(PYTHON) -m pytest
-TWO := -n 2 --dist worksteal
+QUICK := -n 4 --dist worksteal -m "not slow and not alone"
+GUESTS := -n 2 --dist worksteal -m "slow and not alone"
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
@@ -26,7 +27,8 @@ test: dev ## Every check and every test
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PYTEST) $(TWO) -m "not alone"
+	$(PYTEST) $(QUICK)
+	$(PYTEST) $(GUESTS)
 	$(PYTEST) -m alone
 
 check: dev ## The quick checks and tests only
@@ -34,7 +36,7 @@ check: dev ## The quick checks and tests only
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
-	$(PYTEST) $(TWO) -m "not slow"
+	$(PYTEST) $(QUICK)
 
 bench: dev ## Measure; ONLY="tour listing" chooses benchmarks
 	$(PYTHON) -m benchmarks $(ONLY)

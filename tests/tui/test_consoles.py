@@ -413,6 +413,7 @@ async def test_several_are_open_and_switched_by_key() -> None:
         await d.command("x")
         await d.sees("root@pihole")
         await until(d.pilot, lambda: len(d.app.consoles.all) == 1)
+        await d.sees_not("web-01")
         await d.command("x")
         await until(d.pilot, lambda: d.app.screen is d.app.dashboard)
         assert not d.app.consoles.all
