@@ -116,6 +116,20 @@ async def test_a_tpm_that_is_not_there_is_told(backend: Backend, vm: VMId, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_a_bios_has_no_variables(backend: Backend, vm: VMId, tmp_path: Path) -> None:
+    if Feature.VARIABLES not in backend.features:
+        return
+    assert isinstance(backend, FirmwareVariables)
+    for attempt in (
+        backend.firmware(vm),
+        backend.reset_variables(vm),
+        backend.back_up_variables(vm, tmp_path / "variables"),
+    ):
+        with pytest.raises(UnsupportedError, match="variables"):
+            await attempt
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_whatever_would_isolate_better_can_be_done(backend: Backend, vm: VMId) -> None:
     if not isinstance(backend, Isolates):
         return

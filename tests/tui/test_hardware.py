@@ -45,7 +45,8 @@ async def hardware(pilot: Pilot[None], app: VmtuiApp, name: str) -> VMScreen:
 
 
 async def plan(pilot: Pilot[None], app: VmtuiApp) -> None:
-    await until(pilot, lambda: isinstance(app.screen, PlanScreen))
+    """Wait until one is asked about, and drawn."""
+    await until(pilot, lambda: isinstance(app.screen, PlanScreen) and "Change " in whole(app))
 
 
 async def at(pilot: Pilot[None], app: VmtuiApp, key: str) -> None:
@@ -284,6 +285,27 @@ async def test_panels_of_firmware_and_cpus() -> None:
         await plan(pilot, app)
         await press(pilot, "y")
         await until(pilot, lambda: "12-13" in whole(app) and "win11 (vCPU 0" in whole(app))
+
+
+async def test_a_bios_has_a_boot_order_too() -> None:
+    async with running(size=(80, 24)) as (app, pilot):
+        await point(pilot, app, "web-01")
+        await press(pilot, "f")
+        await until(pilot, lambda: "boot order" in whole(app))
+        assert "bios" in whole(app)
+        await press(pilot, "r")
+        await until(pilot, lambda: "it starts with BIOS" in whole(app))
+        await press(pilot, "m")
+        await plan(pilot, app)
+        assert "boot menu: off → on" in whole(app)
+
+
+async def test_what_a_panel_says_is_not_cut_off() -> None:
+    async with running(size=(80, 24)) as (app, pilot):
+        await point(pilot, app, "web-01")
+        await press(pilot, "t")
+        await until(pilot, lambda: "runs what" in whole(app))
+        assert "Its state is kept in a folder of the" in whole(app)
 
 
 async def test_the_palette_knows_every_setting() -> None:

@@ -172,18 +172,18 @@ class DemoAround(DemoHardware):
         found = await self.vm(vm)
         values = self.machine(found).stored.values
         firmware = Firmware(str(values["firmware"]))
+        if firmware is Firmware.BIOS:
+            raise _no_variables(found)
         code, template = firmware_files(firmware)
-        uefi = firmware is not Firmware.BIOS
         secure = firmware is Firmware.SECURE_BOOT
-        keys = bool(values["firmware.keys"]) if secure else None
         return FirmwareFacts(
             code=Path(code),
-            variables=Path(f"/vms/{found.name}/efivars.fd") if uefi else None,
-            template=Path(template) if uefi else None,
+            variables=Path(f"/vms/{found.name}/efivars.fd"),
+            template=Path(template),
             secure_boot=secure,
-            enrolled_keys=keys,
+            enrolled_keys=bool(values["firmware.keys"]) if secure else None,
             descriptor="40-edk2-x86_64-secure-enrolled.json" if secure else "",
-            size_bytes=VARIABLES_BYTES if uefi else None,
+            size_bytes=VARIABLES_BYTES,
         )
 
     async def reset_variables(self, vm: VMId, template: Path | None = None) -> None:
@@ -202,7 +202,7 @@ class DemoAround(DemoHardware):
     async def _off_with_variables(self, vm: VMId, verb: str) -> VM:
         found = await self.vm(vm)
         if self.machine(found).stored.values["firmware"] == Firmware.BIOS.value:
-            raise UnsupportedError(f"{found.name} has no variables", why="it starts with BIOS")
+            raise _no_variables(found)
         self._refuse(found, verb)
         return found
 
@@ -278,3 +278,7 @@ class DemoAround(DemoHardware):
             Barrier("consoles", "sockets of this user's", Mark.GOOD),
             Barrier("TPM", "a process of its own" if found.tpm else "none", Mark.GOOD),
         )
+
+
+def _no_variables(vm: VM) -> UnsupportedError:
+    return UnsupportedError(f"{vm.name} has no variables", why="it starts with BIOS")

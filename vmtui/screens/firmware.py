@@ -39,16 +39,18 @@ class FirmwarePanel(VMPanel):
                 value, ink = f"{value} → ◆ {known.form.shown(entry.next)} at next boot", "warn"
             rows.append(((known.label, "quiet"), (value, ink)))
         backend = self.shared.fleet.backend(self.ref)
-        facts = None
-        if isinstance(backend, FirmwareVariables):
-            facts = await backend.firmware(self.ref.id)
-            rows += _files(facts)
-        return Seen(rows, self._commands_for(hardware, facts))
+        why = "Shut it down first." if hardware.active else ""
+        if not isinstance(backend, FirmwareVariables):
+            why = "This connection can't."
+        else:
+            try:
+                rows += _files(await backend.firmware(self.ref.id))
+            except UnsupportedError:
+                why = "It has no variables: it starts with BIOS."
+        return Seen(rows, self._commands_for(hardware, why))
 
-    def _commands_for(self, hardware: Hardware, facts: FirmwareFacts | None) -> list[Command]:
-        on = "Shut it down first." if hardware.active else ""
-        none = "It has no variables: it starts with BIOS."
-        why = "This connection can't." if facts is None else on if facts.variables else none
+    def _commands_for(self, hardware: Hardware, why: str) -> list[Command]:
+        """What can be done; `why` its variables can't be touched, if so."""
         found = [self.command("f", "firmware", self.choose, "firmware", hardware)]
         if hardware.entry("firmware.keys") is not None:
             found.append(self.command("e", "enrolled keys", self.turn, "firmware.keys", hardware))

@@ -22,8 +22,8 @@ from vmtui.widgets.listing import Row
 LOG_LINES = 6
 LOG_CELLS = 76
 NONE = (
-    "It has none. With one its guest can seal the keys of its disks, and runs what asks",
-    "for a TPM 2.0. Its state is kept in a folder of the VM.",
+    "It has none. With one its guest can seal the keys of its disks, and runs what asks "
+    "for a TPM 2.0. Its state is kept in a folder of the VM."
 )
 SEALED = "Disk keys sealed in it are lost."
 
@@ -40,7 +40,7 @@ class TpmPanel(VMPanel):
         if entry is None:
             raise UnsupportedError(f"{self.vm_name} can't have a TPM here")
         if entry.next in (None, "off") and (not hardware.active or entry.now in (None, "off")):
-            return Seen([((line, "text"),) for line in NONE], self._adding())
+            return Seen([((NONE, "text"),)], self._adding())
         facts = await self._backend().tpm(self.ref.id)
         return Seen(self._rows(hardware, facts), self._having(hardware))
 

@@ -51,7 +51,9 @@ class Listing(Lines):
         room = max(10, width - sum(self._widths))
         for row in self._rows:
             if len(row) == 1:
-                lines.append([Segment(row[0][0], getattr(self.ink, row[0][1]))])
+                [(text, ink)] = row
+                pieces = textwrap.wrap(text, max(10, width)) or [""]
+                lines += ([Segment(piece, getattr(self.ink, ink))] for piece in pieces)
                 continue
             *cells, (text, ink) = row
             head = [
