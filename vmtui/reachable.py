@@ -9,10 +9,13 @@ from vmtui.errors import OperationError, StateError, UnsupportedError
 from vmtui.fleet import Fleet
 from vmtui.model import VM
 from vmtui.readiness import ssh_banner
-from vmtui.ssh import endpoint, remote_host
+from vmtui.ssh import endpoint, may_find_a_way, remote_host
 from vmtui.views import VMRef
 
 _LOOK_AGAIN_S = 0.5
+
+ADDRESS_LIMIT_S = 10.0
+"""libvirt gives a guest's agent 5 s to answer."""
 
 
 async def ssh_within(fleet: Fleet, ref: VMRef, limit_s: float) -> None:
@@ -26,6 +29,19 @@ async def ssh_within(fleet: Fleet, ref: VMRef, limit_s: float) -> None:
             f"{name} did not answer ssh within {limit_s:.0f} s",
             hint=f"It goes on. See: vmtui log {name} --console",
         ) from error
+
+
+async def addressed(fleet: Fleet, ref: VMRef) -> VM:
+    """The VM with its address, should it be known by now or be told within `ADDRESS_LIMIT_S`.
+
+    Agents and the host's neighbours are asked apart from the list, so that one that does not answer
+    holds up nobody: who has just connected does not know yet what they say.
+    """
+    if may_find_a_way(fleet.vm(ref), ref.uri):
+        await fleet.wait_until(
+            ref, lambda vm: vm is None or not may_find_a_way(vm, ref.uri), ADDRESS_LIMIT_S
+        )
+    return fleet.vm(ref)
 
 
 async def until_ssh(fleet: Fleet, ref: VMRef) -> None:
@@ -57,9 +73,9 @@ def _endpoint(vm: VM, uri: str) -> tuple[str, int] | None:
     try:
         return endpoint(vm, uri)
     except OperationError:
-        if not vm.nics:  # no address will ever come
-            raise
-        return None
+        if may_find_a_way(vm, uri):
+            return None
+        raise
 
 
 async def running(fleet: Fleet, ref: VMRef) -> VM:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 
 import platformdirs
 
+from vmtui.backends.addresses import usable
 from vmtui.errors import InputError, OperationError, StateError
 from vmtui.model import VM, VMId
 
@@ -99,16 +99,7 @@ def _options(vm: VM, uri: str) -> list[str]:
 
 def address(addresses: Sequence[str]) -> str:
     """The one that ssh best tries, IPv4 first; "" if there is none."""
-    usable = []
-    for text in addresses:
-        try:
-            found = ipaddress.ip_address(text)  # a guest tells them: they may be anything
-        except ValueError:
-            continue
-        if not (found.is_loopback or found.is_link_local or found.is_unspecified):
-            usable.append(found)
-    usable.sort(key=lambda found: found.version)
-    return str(usable[0]) if usable else ""
+    return min(usable(addresses), key=lambda text: ":" in text, default="")
 
 
 def checked_user(user: str) -> str:
@@ -124,13 +115,26 @@ def remote_host(uri: str) -> str:
     return parts.netloc if parts.scheme.rpartition("+")[2] in _OVER_SSH else ""
 
 
+def may_find_a_way(vm: VM, uri: str) -> bool:
+    """Whether it has no address yet, and one may come: who knows it can be slow to tell."""
+    known = vm.ssh.host or address(vm.addresses)
+    return vm.state.active and bool(vm.nics) and not known and not _is_private(vm, uri)
+
+
+def _is_private(vm: VM, uri: str) -> bool:
+    return uri == "kvm:" and all(nic.network in ("user", "isolated") for nic in vm.nics)
+
+
 def _no_way(vm: VM, uri: str) -> OperationError:
     if not vm.nics:
         why, hint = "it has no network card", "Its console works without: vmtui console " + vm.name
-    elif uri == "kvm:" and any(nic.network == "user" for nic in vm.nics):
+    elif _is_private(vm, uri):
         why = "its network is private, and no port is forwarded to it"
         hint = 'Give its nic forward = ["2222:22"] in its vm.toml, then start it anew.'
     else:
         why = "no address of it is known"
-        hint = "Is it up? The guest agent in it, or a network of libvirt, tells its address."
+        hint = (
+            "Is it up? The guest agent in it, a network of libvirt, or what it sends to its host "
+            "tells its address."
+        )
     return OperationError(f"can't reach {vm.name} by ssh", why=why, hint=hint)

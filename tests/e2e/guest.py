@@ -80,6 +80,21 @@ END = r"\s*(\n ctrl\+.*)?\s*\Z"
 """What is behind the guest's last words: nothing, or the interface's line of keys."""
 
 
+def key_arrives(terminal: Terminal, code: str, *keys: str) -> None:
+    """Press keys of which the guest's shell gets one, with that hexadecimal code.
+
+    They are pressed only when the guest takes keys raw: before that some would be signals to it.
+    """
+    terminal.type(
+        f"stty raw -echo; printf 'wan''ts-{code}\\r\\n'; dd bs=1 count=1 2>/dev/null >/tmp/key; "
+        "stty sane; od -tx1 /tmp/key"
+    )
+    terminal.press("Enter")
+    terminal.wait_for(rf"\nwants-{code}\s")
+    terminal.press(*keys)
+    terminal.wait_for(rf"\n0000000 {code}\s")
+
+
 def log_in(terminal: Terminal, name: str) -> None:
     """Answer the guest's questions until it gives a shell.
 

@@ -75,11 +75,11 @@ class Terminal:
         """What is on the screen."""
         return self._tmux("capture-pane", "-p")
 
-    def wait_for(self, pattern: str, timeout_s: float = 20.0) -> str:
+    def wait_for(self, pattern: str, timeout_s: float = 60.0) -> str:
         """The screen, once it matches; the last screen in the failure if it never does."""
         return self._wait(pattern, timeout_s, wanted=True)
 
-    def wait_until_gone(self, pattern: str, timeout_s: float = 20.0) -> str:
+    def wait_until_gone(self, pattern: str, timeout_s: float = 60.0) -> str:
         """The screen, once it does not match any more."""
         return self._wait(pattern, timeout_s, wanted=False)
 
@@ -94,7 +94,7 @@ class Terminal:
                 raise AssertionError(f"{relation} {pattern!r} on the screen:\n{screen}")
             time.sleep(LOOK_INTERVAL_S)
 
-    def exit_status(self, timeout_s: float = 20.0) -> int:
+    def exit_status(self, timeout_s: float = 60.0) -> int:
         """The program's exit status, once it has ended."""
         deadline_s = time.monotonic() + timeout_s
         while not self.status_file.exists() or not self.status_file.read_text().strip():

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.e2e.guest import Guest, log_in, running
+from tests.e2e.guest import Guest, key_arrives, log_in, running
 from tests.e2e.terminal import LOOK_INTERVAL_S, Terminal
 
 pytestmark = pytest.mark.slow
@@ -145,9 +145,7 @@ def test_a_stop_from_outside_gives_the_terminal_back_for_so_long(guest: Guest) -
 
 def test_another_escape_key_or_none(guest: Guest) -> None:
     with attached(guest, "--escape", "ctrl+a") as (terminal, before):
-        terminal.type("read -rsn1 key; printf %s $key | od -tx1")
-        terminal.press("Enter", "C-]")
-        terminal.wait_for("0000000 1d")
+        key_arrives(terminal, "1d", "C-]")
         terminal.press("C-a")
         terminal.wait_for("ended: 0")
         assert terminal.settings() == before

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.guest import END, Guest, log_in, running
+from tests.e2e.guest import END, Guest, key_arrives, log_in, running
 from tests.e2e.terminal import Terminal
 
 pytestmark = pytest.mark.slow
@@ -79,9 +79,7 @@ def full_screen_programs(terminal: Terminal) -> None:
 
 def every_key_is_the_guests(terminal: Terminal) -> None:
     for keys, code in ((("C-]",), "1d"), (("C-a",), "01"), ((PREFIX, PREFIX), "1c")):
-        terminal.type("read -rsn1 key; printf %s $key | od -tx1")
-        terminal.press("Enter", *keys)
-        terminal.wait_for(rf"\n0000000 {code}\s")
+        key_arrives(terminal, code, *keys)
         terminal.wait_for(PROMPT)
     terminal.type("echo loo''ps; while :; do :; done")
     terminal.press("Enter")
@@ -91,7 +89,9 @@ def every_key_is_the_guests(terminal: Terminal) -> None:
 
 
 def what_is_printed_in_absence_is_there(terminal: Terminal) -> None:
-    run(terminal, "(sleep 2; echo mean''while) & echo le''aving", "leaving")
+    terminal.type("(sleep 3; echo mean''while) & echo le''aving")
+    terminal.press("Enter")
+    terminal.wait_for(r"\nleaving\s")
     terminal.press(PREFIX, "d")
     terminal.wait_for(r"guest\s+● running")
     terminal.press("c")

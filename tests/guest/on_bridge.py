@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.contract.cases import until
 from tests.guest.direct import desk
 from vmtui.backends.base import no_progress
 from vmtui.backends.kvm.backend import KvmBackend
@@ -17,6 +18,8 @@ from vmtui.model import Power, VMId
 from vmtui.parts import NetworkKind, NicSpec
 from vmtui.spec import BLANK, VMSpec
 from vmtui.units import MIB
+
+ADDRESS = "192.0.2.7"
 
 
 def _ip(*arguments: str) -> str:
@@ -57,6 +60,7 @@ async def main() -> None:
                 assert f" {nic.name}:" in ports
                 assert nic.tx_bytes is not None
             await one_more(backend, vm, bridge)
+            await neighbour(await site.backend(), vm, bridge)
 
 
 async def one_more(backend: KvmBackend, vm: VMId, bridge: str) -> None:
@@ -73,6 +77,21 @@ async def one_more(backend: KvmBackend, vm: VMId, bridge: str) -> None:
     outcome = await backend.change(await backend.plan(vm, [other]))
     assert "can't be put on the bridge" in outcome.done[0].problem
     assert (await backend.vm(vm)).pending, "it is there at the next boot"
+
+
+async def neighbour(backend: KvmBackend, vm: VMId, bridge: str) -> None:
+    """The host's table of neighbours tells the address, also that of a card which came later."""
+    mac = (await backend.vm(vm)).nics[2].mac or ""
+    words = ("neighbour", "add", ADDRESS, "lladdr", mac, "dev", bridge)
+    await asyncio.to_thread(_ip, *words)
+
+    async def shown() -> bool:
+        seen = await backend.vm(vm)
+        return (seen.addresses, seen.address_origin) == ((ADDRESS,), "ARP")
+
+    await until(shown, 30.0, "its address")
+    await backend.power(vm, Power.STOP)
+    assert (await backend.vm(vm)).addresses == ()
 
 
 if __name__ == "__main__":

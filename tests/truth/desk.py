@@ -121,6 +121,6 @@ def screen(console: OpenConsole) -> str:
 def everything(console: OpenConsole) -> str:
     """With what has left the screen at its top."""
     terminal = console.terminal
-    gone = (terminal.scrollback_row(index) for index in range(terminal.scrollback_count))
+    gone = (terminal.line(number) for number in range(terminal.first_line, terminal.scrolled_off))
     rows = ["".join(run.text for run in row).rstrip() for row in gone]
     return "\n".join([*rows, screen(console)])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.contract.cases import wiped
+from tests.contract.cases import opened
 from vmtui.backends.base import Backend, no_progress
 from vmtui.backends.kvm.backend import KvmBackend
 from vmtui.backends.kvm.process import read_record
@@ -64,18 +64,6 @@ class Rig:
 
 
 @asynccontextmanager
-async def opened(rig: Rig) -> AsyncIterator[Rig]:
-    """Open; what is left in it is removed at the end."""
-    await rig.backend.open()
-    try:
-        yield rig
-    finally:
-        for vm in await rig.backend.vms():
-            await wiped(rig.backend, vm.id)
-        await rig.backend.close()
-
-
-@asynccontextmanager
 async def direct() -> AsyncIterator[Rig]:
     """The direct backend on a store of its own."""
     # Not tmp_path: the path of a socket may have 107 bytes.
@@ -87,7 +75,8 @@ async def direct() -> AsyncIterator[Rig]:
             assert record is not None
             return record.pid
 
-        async with opened(Rig(lambda: KvmBackend(store=store), pid, store=store)) as rig:
+        rig = Rig(lambda: KvmBackend(store=store), pid, store=store)
+        async with opened(rig.backend):
             yield rig
 
 
@@ -99,5 +88,6 @@ async def over_libvirt(daemon: PrivateLibvirtd) -> AsyncIterator[Rig]:
     def connect() -> Backend:
         return LibvirtBackend(daemon.uri, places=daemon.places)
 
-    async with opened(Rig(connect, daemon.qemu_pid, daemon=daemon)) as rig:
+    rig = Rig(connect, daemon.qemu_pid, daemon=daemon)
+    async with opened(rig.backend):
         yield rig

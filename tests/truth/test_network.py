@@ -11,15 +11,19 @@ import tomllib
 from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from xml.etree import ElementTree
 
 import pytest
 import tomli_w
 
+from tests.contract.cases import until
+from tests.truth.agent import start_agent
 from tests.truth.kernel import NetworkNamespace
 from tests.truth.rigs import Rig, direct, over_libvirt
 from tests.truth.shell import GuestShell
 from tests.truth.watched import Watched, nic, nic_integral
+from vmtui.backends.base import Agents
 from vmtui.figures import BY_ID
 from vmtui.model import Power, VMId
 
@@ -30,6 +34,7 @@ FRAMES = 1000
 FRAME_BYTES = 1200
 PINGS = 300
 PING_BYTES = 1200
+OWN_WORD = "192.0.2.7"
 HEADERS_BYTES = 14 + 20 + 8  # Ethernet, IPv4, ICMP
 GUEST_MAC = "52:54:00:91:07:02"
 _EXPERIMENTAL = 0x88B5  # IEEE 802: for experiments; no kernel answers it
@@ -136,6 +141,34 @@ async def test_each_direction_is_the_guests_own(wired: Wired, namespace: Network
         assert sent == pytest.approx(tx, rel=CLOSE)
         assert received <= CLOSE * sent
         assert received == pytest.approx(rx, rel=CLOSE, abs=500)
+
+        with namespace.entered():  # of which this process is then the host
+            assert await _told(wired) == ((namespace.GUEST_ADDRESS,), "ARP")
+        if wired.rig.store is not None:  # what libvirt asks an agent for is tested by itself
+            await the_guest_tells_its_address(wired, shell)
+
+
+async def the_guest_tells_its_address(wired: Wired, shell: GuestShell) -> None:
+    await start_agent(shell, GUEST_MAC, OWN_WORD)
+    assert isinstance(wired.rig.backend, Agents)
+    await until(partial(wired.rig.backend.agent_answers, wired.vm), 30.0, "the agent")
+    assert await _told(wired) == ((OWN_WORD,), "agent")
+
+
+async def _told(wired: Wired) -> tuple[tuple[str, ...], str]:
+    """The addresses and their origin, as a client gets them that has known nothing."""
+    client = wired.rig.connect()
+    await client.open()
+    try:
+
+        async def told() -> bool:
+            return bool((await client.vm(wired.vm)).addresses)
+
+        await until(told, 30.0, "an address")
+        found = await client.vm(wired.vm)
+        return found.addresses, found.address_origin
+    finally:
+        await client.close()
 
 
 async def _measured(

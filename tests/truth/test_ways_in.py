@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
+import sys
 import tomllib
-from base64 import b64encode
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 import tomli_w
 
 from tests.contract.cases import until
+from tests.truth.agent import start_agent
 from tests.truth.rigs import Rig, direct, over_libvirt
 from tests.truth.shell import GuestShell
 from vmtui.model import Power
@@ -23,24 +26,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("no_stalls", "micro_image")]
 
-# What libvirt asks an agent for, answered as qemu-ga would.
-AGENT = rb"""
-name=$(grep -l guest_agent /sys/class/virtio-ports/*/name)
-exec 3<>/dev/$(basename $(dirname $name))
-while true; do
-  read -r line <&3 || continue  # until the host has opened its end
-  case $line in
-  *guest-sync*) id=${line##*:}; echo "{\"return\":${id%%\}*}}" >&3 ;;
-  *network-get-interfaces*) echo '{"return":[{"name":"lo","ip-addresses":[
-    {"ip-address-type":"ipv4","ip-address":"127.0.0.1","prefix":8}]},{"name":"eth0",
-    "hardware-address":"52:54:00:00:00:01","ip-addresses":[
-    {"ip-address-type":"ipv4","ip-address":"192.0.2.7","prefix":24}]}]}' | tr -d '\n' >&3
-    echo >&3 ;;
-  *) echo '{"error":{"class":"CommandNotFound","desc":"no such command"}}' >&3 ;;
-  esac
-done
-"""
-
 
 @pytest.fixture
 async def over_agent(libvirtd: PrivateLibvirtd) -> AsyncIterator[Rig]:
@@ -48,18 +33,34 @@ async def over_agent(libvirtd: PrivateLibvirtd) -> AsyncIterator[Rig]:
         yield made
 
 
-async def test_an_agent_tells_the_address(over_agent: Rig) -> None:
+async def test_an_agent_tells_the_address(over_agent: Rig, tmp_path: Path) -> None:
     rig = over_agent
     vm = await rig.started()
     async with GuestShell.of(rig.backend, vm) as shell:
         assert (await rig.backend.vm(vm)).addresses == ()
-        await shell.run(f"echo {b64encode(AGENT).decode()} | base64 -d >/agent")
-        await shell.run("sh /agent >/dev/null 2>&1 &")
+        await start_agent(shell, "52:54:00:00:00:01", "192.0.2.7")
 
         async def told() -> bool:
             return (await rig.backend.vm(vm)).addresses == ("192.0.2.7",)
 
         await until(told, 30.0, "the agent's address")
+        name = (await rig.backend.vm(vm)).name
+        assert await seen_by_ssh(rig.backend.uri, name, tmp_path) == "-- 192.0.2.7 true"
+
+
+async def seen_by_ssh(uri: str, name: str, folder: Path) -> str:
+    """What a vmtui that has only just connected gives to ssh."""
+    ssh = folder / "ssh"
+    ssh.write_text('#!/bin/sh\nshift $(($# - 3))\necho "$@"\n', "utf-8")
+    ssh.chmod(0o755)
+    own = {"PATH": f"{folder}:{os.environ['PATH']}", "XDG_DATA_HOME": str(folder)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "vmtui", "-c", uri, "ssh", name, "true"),
+        env={**os.environ, **own},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate()
+    return output.decode().strip()
 
 
 async def test_a_forwarded_port_leads_to_the_guests() -> None:

@@ -12,8 +12,8 @@ from vmtui.backends.base import Endpoint
 from vmtui.counters import Counters, DiskCounters, NicCounters
 from vmtui.figures import BY_ID
 from vmtui.fleet import Fleet
-from vmtui.metrics import DiskRates, NicRates, Rates
 from vmtui.model import State, VMId
+from vmtui.rates import DiskRates, NicRates, Rates
 from vmtui.views import FleetView, VMRef, VMView
 
 BEAT_S = 1.0

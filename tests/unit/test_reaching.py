@@ -16,7 +16,7 @@ from vmtui.backends.libvirt import domain_facts
 from vmtui.backends.libvirt.display import viewer_of
 from vmtui.errors import InputError, MissingError, OperationError, StateError, UnsupportedError
 from vmtui.model import VM, Nic, SshAccess, State, VMId
-from vmtui.ssh import argv, copying
+from vmtui.ssh import argv, copying, may_find_a_way
 from vmtui.viewer import Opening, opening, start
 
 ID = VMId("6f0e1c9a-0000-4000-8000-000000000001")
@@ -161,6 +161,7 @@ WEB = VM(
 )
 
 
+BOTH = replace(WEB, nics=(*WEB.nics, Nic("52:54:00:00:00:02", "bridge br0")))
 FORWARDED = replace(WEB, ssh=SshAccess("me", 2222, "127.0.0.1"))
 
 
@@ -230,6 +231,7 @@ def test_scp_needs_brackets_around_colons() -> None:
         (replace(WEB, state=State.OFF), "kvm:", StateError, "it is off"),
         (replace(WEB, addresses=()), "kvm:", OperationError, 'forward = ["2222:22"]'),
         (replace(WEB, addresses=("fe80::1",)), "qemu:///system", OperationError, "guest agent"),
+        (replace(BOTH, addresses=()), "kvm:", OperationError, "no address of it is known"),
         (replace(WEB, addresses=(), nics=()), "kvm:", OperationError, "no network card"),
         (replace(WEB, ssh=SshAccess("-x")), "kvm:", InputError, "not a user's name"),
     ],
@@ -240,6 +242,24 @@ def test_ssh_says_what_is_missing(vm: VM, uri: str, error: type[Exception], word
     assert words in f"{raised.value.args[0]} {getattr(raised.value, 'why', '')} " + getattr(
         raised.value, "hint", ""
     )
+
+
+@pytest.mark.parametrize(
+    ("vm", "uri", "may"),
+    [
+        (BOTH, "kvm:", True),
+        (replace(BOTH, nics=BOTH.nics[1:]), "kvm:", True),
+        (WEB, "qemu:///system", True),  # its agent tells
+        (WEB, "kvm:", False),
+        (replace(WEB, nics=(Nic(None, "isolated"),)), "kvm:", False),
+        (replace(BOTH, nics=()), "kvm:", False),
+        (replace(BOTH, state=State.OFF), "kvm:", False),
+        (replace(BOTH, ssh=SshAccess("me", 2222, "127.0.0.1")), "kvm:", False),
+    ],
+)
+def test_an_address_may_come_where_somebody_could_tell_it(vm: VM, uri: str, may: bool) -> None:
+    assert may_find_a_way(replace(vm, addresses=("fe80::1",)), uri) is may
+    assert not may_find_a_way(replace(vm, addresses=("10.0.0.7",)), uri)
 
 
 TOML = {"version": 1, "uuid": ID, "vcpus": 1, "memory": "256M", "boot": "micro"}

@@ -23,7 +23,7 @@ from vmtui.errors import (
 from vmtui.fleet import Fleet
 from vmtui.opening import connected
 from vmtui.output import print_json
-from vmtui.reachable import running, ssh_within, until_agent, until_ssh
+from vmtui.reachable import addressed, running, ssh_within, until_agent, until_ssh
 from vmtui.ssh import argv, copying, keep_known_hosts
 from vmtui.units import plain
 from vmtui.views import VMRef
@@ -33,7 +33,7 @@ async def ssh(options: argparse.Namespace) -> int:
     """`vmtui ssh NAME`: this process becomes ssh."""
     async with connected(options) as fleet:
         ref = fleet.find(options.name)
-        command = argv(fleet.vm(ref), ref.uri, options.remote)
+        command = argv(await addressed(fleet, ref), ref.uri, options.remote)
     await keep_known_hosts()
     _become(command)
 
@@ -48,7 +48,7 @@ async def cp(options: argparse.Namespace) -> int:
         if source.ref and target.ref:
             raise UsageError("both are in VMs", hint="Copy it here first, then from here.")
         command = copying(
-            *(fleet.vm(ref), ref.uri, source.path, target.path),
+            *(await addressed(fleet, ref), ref.uri, source.path, target.path),
             to_guest=target.ref is not None,
             recursive=options.recursive,
         )

@@ -148,13 +148,13 @@ class KvmBackend(Configured):
         self._machines.scan()
         await self._machines.clear_away()
         await asyncio.gather(*(self._refresh(machine) for machine in self._machines))
-        return tuple(machine.vm() for machine in self._machines)
+        return tuple(map(self._machines.shown, self._machines))
 
     async def vm(self, vm: VMId) -> VM:
         """One of them."""
         machine = self._machines.find(vm)
         await self._refresh(machine)
-        return machine.vm()
+        return self._machines.shown(machine)
 
     async def _refresh(self, machine: Machine) -> None:
         # One that hangs is waited for by its gauge, and by nobody else.

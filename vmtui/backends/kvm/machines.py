@@ -6,11 +6,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 
+from vmtui.backends.kvm.addresses import Addresses
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.store import Store
 from vmtui.backends.kvm.watch import Watch
 from vmtui.errors import NoSuchVMError, VmtuiError
-from vmtui.model import Event, EventKind, VMId
+from vmtui.model import VM, Event, EventKind, VMId
 
 
 class Machines:
@@ -21,6 +22,7 @@ class Machines:
         self._read_only = read_only
         self._by_name: dict[str, Machine] = {}
         self._listeners: list[asyncio.Queue[Event]] = []
+        self._addresses = Addresses(lambda vm: self.tell(Event(EventKind.CHANGED, vm)))
 
     def __iter__(self) -> Iterator[Machine]:
         return iter(tuple(self._by_name.values()))
@@ -32,6 +34,10 @@ class Machines:
             if machine.id == vm:
                 return machine
         raise NoSuchVMError.named(vm, sorted(self._by_name))
+
+    def shown(self, machine: Machine) -> VM:
+        """The picture of one, with what is known of its addresses."""
+        return self._addresses.told(machine)
 
     def ports(self, but: Machine | None = None) -> set[int]:
         """The ports of this machine that its VMs have, also those that are off."""
@@ -112,6 +118,7 @@ class Machines:
 
     async def close(self) -> None:
         """Let go of all; VMs go on."""
+        await self._addresses.close()
         for machine in self:
             await machine.close()
         self._by_name.clear()

@@ -3,62 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import math
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import libvirt
 
+from vmtui.backends.addresses import (
+    NOTHING,
+    Inquiries,
+    Known,
+    neighbours,
+    of_neighbours,
+    usable,
+)
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.changes import Changes
 from vmtui.backends.libvirt.domain_facts import Definition
 from vmtui.backends.libvirt.listing import attempt, lookup
-from vmtui.errors import VmtuiError
-from vmtui.model import VMId
+from vmtui.model import VM, VMId
 
-PACE_S = 20.0
-"""Between two questions about one VM."""
 ANSWER_TIMEOUT_S = 6.0
 """libvirt itself gives an agent 5 s."""
 
 _BRIDGED = ("bridge", "direct", "network", "ethernet")
 
 
-_ORIGINS = {
-    libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT: "agent",
-    libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP: "ARP",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What was found, and who told it: `agent`, `ARP`, or nobody yet."""
-
-    addresses: tuple[str, ...] = ()
-    origin: str = ""
-
-    @property
-    def from_guest(self) -> bool:
-        """Whether it is the guest's own word."""
-        return self.origin == "agent"
-
-
-NOTHING = Known()
+ARP = libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP
+_ORIGINS = {libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT: "agent", ARP: "ARP"}
 
 
 class Addresses:
-    """What is known of each VM; `changed` is called when that is something else than before."""
+    """Who may know is asked over a connection of its own, about one VM at a time."""
 
     def __init__(
-        self, connect: Callable[[], Awaitable[Bridge]], changed: Callable[[VMId], None]
+        self,
+        connect: Callable[[], Awaitable[Bridge]],
+        changed: Callable[[VMId], None],
+        *,
+        local: bool,
     ) -> None:
+        self._local = local
         self._connections = Changes(connect)
-        self._changed = changed
-        self._known: dict[VMId, tuple[float, Known]] = {}  # with when it was asked
-        self._asking: dict[VMId, asyncio.Task[None]] = {}
+        self._inquiries = Inquiries(changed)
         self._turn = asyncio.Semaphore(1)
 
     def of(self, definition: Definition, *, leased: bool) -> Known:
@@ -67,41 +54,31 @@ class Addresses:
         `leased`: there is a lease, so only the guest itself knows better.
         """
         vm = definition.vm.id
-        sources = _sources(definition, leased=leased)
-        at_s, known = self._known.get(vm, (-math.inf, NOTHING))
-        fresh = time.monotonic() - at_s < PACE_S
-        if sources and not fresh and vm not in self._asking:
-            task = asyncio.create_task(self._ask(vm, sources), name=f"addresses of {vm}")
-            self._asking[vm] = task
-            task.add_done_callback(lambda _: self._asking.pop(vm, None))
-        return known
+        if sources := _sources(definition, leased=leased):
+            ask = partial(self._ask, definition.vm, sources)
+            self._inquiries.keep_fresh(vm, ask, otherwise_known=leased)
+        return self._inquiries.known(vm)
 
     def forget(self, vm: VMId) -> None:
         """It is off: what comes next may have others."""
-        self._known.pop(vm, None)
+        self._inquiries.forget(vm)
 
-    async def _ask(self, vm: VMId, sources: tuple[int, ...]) -> None:
-        _, before = self._known.get(vm, (0.0, NOTHING))
-        found = before
-        try:
-            async with self._turn:
-                found = await self._connections.over_own(
-                    lambda bridge: bridge.call(
-                        "ask for addresses", _read, vm, sources, timeout_s=ANSWER_TIMEOUT_S
-                    )
+    async def _ask(self, vm: VM, sources: tuple[int, ...]) -> Known:
+        async with self._turn:
+            known = await self._connections.over_own(
+                lambda bridge: bridge.call(
+                    "ask for addresses", _read, vm.id, sources, timeout_s=ANSWER_TIMEOUT_S
                 )
-        except VmtuiError:
-            pass  # it is asked again; what was known may still be true
-        self._known[vm] = time.monotonic(), found
-        if found != before:
-            self._changed(vm)
+            )
+        if known.addresses or ARP not in sources or not self._local:
+            return known
+        # libvirt 9.0 can't read the answer of newer kernels ("wrong nlmsg len").
+        heard = of_neighbours(neighbours(), {nic.mac.lower() for nic in vm.nics if nic.mac})
+        return Known(heard, _ORIGINS[ARP]) if heard else NOTHING
 
     async def close(self) -> None:
         """Ask no more."""
-        tasks = tuple(self._asking.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._inquiries.close()
         await self._connections.close()
 
 
@@ -112,7 +89,7 @@ def _sources(definition: Definition, *, leased: bool) -> tuple[int, ...]:
         found.append(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_AGENT)
     bridged = any(nic.network.split(" ")[0] in _BRIDGED for nic in definition.vm.nics)
     if bridged and not leased:
-        found.append(libvirt.VIR_DOMAIN_INTERFACE_ADDRESSES_SRC_ARP)
+        found.append(ARP)
     return tuple(found)
 
 
@@ -127,10 +104,9 @@ def _read(connection: libvirt.virConnect, vm: VMId, sources: tuple[int, ...]) ->
 
 
 def of_interfaces(interfaces: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """The addresses of all interfaces but the loopback."""
-    return tuple(
+    """What may lead to the guest, of all its interfaces."""
+    return usable(
         str(address["addr"])
-        for name, interface in interfaces.items()
-        if name != "lo"
+        for interface in interfaces.values()
         for address in interface.get("addrs") or ()
     )

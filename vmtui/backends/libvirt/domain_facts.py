@@ -69,35 +69,11 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
     if root is None:
         problem = "libvirt's description of it can't be read"
         return Definition(VM(vm_id, name, State.OFF, 0, 0, problem=problem))
-    disks = tuple(_disk(element) for element in root.iterfind("devices/disk"))
     consoles = _consoles(root)
     own = metadata.read(root)
     balloon, stats = root.find("devices/memballoon"), root.find("devices/memballoon/stats")
-    vm = VM(
-        id=vm_id,
-        name=name,
-        state=State.OFF,
-        vcpus=_vcpus(root),
-        memory_bytes=_size(root.find("memory")) or _size(root.find("currentMemory")) or 0,
-        accel={"kvm": Accel.KVM, "qemu": Accel.TCG}.get(root.get("type", "")),
-        firmware=_firmware(root),
-        tpm=root.find("devices/tpm") is not None,
-        disks=disks,
-        nics=tuple(_nic(element) for element in root.iterfind("devices/interface")),
-        image=own.image,
-        description=_words(root, "description") or _words(root, "title"),
-        ssh=_ssh(root, own),
-        displays=sum(model.get("type") != "none" for model in root.iterfind("devices/video/model")),
-        consoles=tuple(consoles),
-        tags=own.tags,
-        throwaway=own.throwaway,
-        notes=own.notes,
-        protected=own.protected,
-        restart=_words(root, "on_crash").endswith("restart"),
-        balance=own.balance,
-    )
     return Definition(
-        vm,
+        _vm(vm_id, name, root, own, tuple(consoles)),
         nvram=_words(root, "os/nvram") or None,
         tpm_emulated=any(
             backend.get("type") == "emulator" for backend in root.iterfind("devices/tpm/backend")
@@ -116,6 +92,35 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
         has_balloon=balloon is not None and balloon.get("model") != "none",
         stats_period_s=(_integer(stats.get("period")) or None) if stats is not None else None,
         own=own,
+    )
+
+
+def _vm(
+    vm_id: VMId, name: str, root: ET.Element, own: metadata.Own, consoles: tuple[str, ...]
+) -> VM:
+    """What it says of the VM itself, which is off as far as it knows."""
+    return VM(
+        id=vm_id,
+        name=name,
+        state=State.OFF,
+        vcpus=_vcpus(root),
+        memory_bytes=_size(root.find("memory")) or _size(root.find("currentMemory")) or 0,
+        accel={"kvm": Accel.KVM, "qemu": Accel.TCG}.get(root.get("type", "")),
+        firmware=_firmware(root),
+        tpm=root.find("devices/tpm") is not None,
+        disks=tuple(_disk(element) for element in root.iterfind("devices/disk")),
+        nics=tuple(_nic(element) for element in root.iterfind("devices/interface")),
+        image=own.image,
+        description=_words(root, "description") or _words(root, "title"),
+        ssh=_ssh(root, own),
+        displays=sum(model.get("type") != "none" for model in root.iterfind("devices/video/model")),
+        consoles=consoles,
+        tags=own.tags,
+        throwaway=own.throwaway,
+        notes=own.notes,
+        protected=own.protected,
+        restart=_words(root, "on_crash").endswith("restart"),
+        balance=own.balance,
     )
 
 

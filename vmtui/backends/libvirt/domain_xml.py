@@ -68,13 +68,8 @@ def machine_of(arch: str) -> str | None:
     return _MACHINES.get(arch)
 
 
-def domain_xml(spec: VMSpec, parts: Parts) -> str:
-    """What is given to libvirt to define."""
-    return text_of(domain_element(spec, parts))
-
-
 def text_of(domain: ET.Element) -> str:
-    """The same in lines."""
+    """What is given to libvirt to define, in lines."""
     ET.indent(domain)
     return ET.tostring(domain, encoding="unicode")
 

@@ -49,7 +49,7 @@ class Link:
         self.changes = Changes(self._connected)
         self.screens = Screens(self._connected)
         self.leftovers = Leftovers(self.changes, places, library, read_only=read_only)
-        self._addresses = Addresses(self._connected, self.events.changed)
+        self._addresses = Addresses(self._connected, self.events.changed, local=places.local)
         self.domains = Domains(bridge, places, self._addresses, self.leftovers.found)
 
         self._confidential: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 from vmtui.model import Balance
 from vmtui.parts import CloudInit
 from vmtui.spec import VMSpec
-from vmtui.units import KIB
+from vmtui.units import KIB, whole_number
 
 NAMESPACE = "urn:vmtui:domain:1"
 PREFIX = "vmtui"
@@ -119,8 +119,8 @@ def read(domain: ET.Element) -> Own:
     found = domain.find(_PATH)
     if found is None:
         return NOTHING
-    floor_kib = _integer(found.get("balloon-floor-kib"))
-    port = _integer(found.get("ssh-port"))
+    floor_kib = whole_number(found.get("balloon-floor-kib"))
+    port = whole_number(found.get("ssh-port"))
     return Own(
         image=found.get("image"),
         ssh_user=found.get("ssh-user", ""),
@@ -168,12 +168,12 @@ def _read_balance(found: ET.Element) -> Balance | None:
     if element is None or element.get("on") != "yes":
         return None
     least, most, reserve = (
-        _integer(element.get(f"{name}-kib")) for name in ("least", "most", "reserve")
+        whole_number(element.get(f"{name}-kib")) for name in ("least", "most", "reserve")
     )
     return Balance(
         least * KIB if least else None,
         most * KIB if most else None,
-        _integer(element.get("weight")) or Balance().weight,
+        whole_number(element.get("weight")) or Balance().weight,
         reserve * KIB if reserve else None,
     )
 
@@ -200,7 +200,3 @@ def _texts(parent: ET.Element, name: str, texts: Sequence[str]) -> None:
 
 def _read_texts(parent: ET.Element, name: str) -> tuple[str, ...]:
     return tuple(text for one in parent.iterfind(_tag(name)) if (text := one.text))
-
-
-def _integer(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdecimal() else None

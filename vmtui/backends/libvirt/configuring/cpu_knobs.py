@@ -11,7 +11,6 @@ from vmtui.backends.libvirt.configuring.elements import (
     got,
     have,
     made,
-    number,
     put,
     said,
     say,
@@ -27,6 +26,7 @@ from vmtui.backends.libvirt.domain_xml import cpu_mode
 from vmtui.errors import InputError
 from vmtui.hardware.values import Value
 from vmtui.part_texts import topology
+from vmtui.units import whole_number
 
 _FEATURE = re.compile(r"[+-][A-Za-z0-9_.-]+")
 _MODES = {"host-passthrough": "host", "host-model": "host-model", "maximum": "max"}
@@ -35,11 +35,11 @@ _POLICIES = {"require": "+", "force": "+", "disable": "-", "forbid": "-"}
 
 def most_cpus(root: Element) -> int:
     """How many it can be given."""
-    return number(said(root, "vcpu")) or 1
+    return whole_number(said(root, "vcpu")) or 1
 
 
 def _read_cpus(root: Element) -> Value:
-    return number(got(root, "vcpu", "current")) or most_cpus(root)
+    return whole_number(got(root, "vcpu", "current")) or most_cpus(root)
 
 
 def _write_cpus(root: Element, value: Value) -> None:
@@ -176,16 +176,16 @@ def _deep(root: Element) -> str:
 
 def _read_threads(root: Element) -> Value:
     named = len(root.findall("iothreadids/iothread"))
-    return max(named, number(said(root, "iothreads")) or 0)
+    return max(named, whole_number(said(root, "iothreads")) or 0)
 
 
 def _write_threads(root: Element, value: Value) -> None:
     count = whole(value)
     named = root.findall("iothreadids/iothread")
-    ids = [number(one.get("id")) or 0 for one in named]
+    ids = [whole_number(one.get("id")) or 0 for one in named]
     ids += [i for i in range(1, whole(_read_threads(root)) + len(ids) + 1) if i not in ids]
     gone = ids[count : whole(_read_threads(root))]
-    used = {number(driver.get("iothread")) for driver in root.iterfind("devices/*/driver")}
+    used = {whole_number(driver.get("iothread")) for driver in root.iterfind("devices/*/driver")}
     busy = sorted(used & set(gone) - {None}, key=str)
     if busy:
         raise InputError(f"I/O thread {busy[0]} can't go", why="a device of the VM is served by it")

@@ -8,7 +8,6 @@ from vmtui.backends.libvirt.configuring.elements import (
     got,
     have,
     made,
-    number,
     put,
     said,
     say,
@@ -17,6 +16,7 @@ from vmtui.backends.libvirt.configuring.elements import (
 )
 from vmtui.backends.libvirt.configuring.knobs import Knob, whole, words
 from vmtui.hardware.values import Value
+from vmtui.units import whole_number
 
 AGENT = "org.qemu.guest_agent.0"
 
@@ -207,7 +207,7 @@ def _write_agent(root: Element, value: Value) -> None:
 def _read_vsock(root: Element) -> Value:
     if got(root, "devices/vsock/cid", "auto") == "yes":
         return None  # libvirt's choice, each time that it starts
-    return number(got(root, "devices/vsock/cid", "address"))
+    return whole_number(got(root, "devices/vsock/cid", "address"))
 
 
 def _write_vsock(root: Element, value: Value) -> None:

@@ -10,7 +10,6 @@ from vmtui.backends.libvirt.configuring.elements import (
     got,
     have,
     made,
-    number,
     put,
     said,
     say,
@@ -21,6 +20,7 @@ from vmtui.backends.libvirt.configuring.knobs import Knob, text_attribute, words
 from vmtui.backends.libvirt.devices_xml import target_name
 from vmtui.errors import UnsupportedError
 from vmtui.hardware.values import Value
+from vmtui.units import whole_number
 
 _SOURCES = ("file", "dev", "name", "dir", "volume")
 _PREFIX = re.compile(r"^(xvd|vd|sd|hd|fd)")
@@ -91,7 +91,7 @@ def _limit(unit: str, ending: str = "") -> Knob:
     tag = f"total_{unit}_sec{ending}"
 
     def read(disk: Element) -> Value:
-        return number(said(disk, f"iotune/{tag}")) or None
+        return whole_number(said(disk, f"iotune/{tag}")) or None
 
     def write(disk: Element, value: Value) -> None:
         say(have(disk, "iotune"), tag, str(value) if value is not None else "")

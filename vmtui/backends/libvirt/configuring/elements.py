@@ -163,7 +163,9 @@ def say(root: Element, path: str, text: str) -> None:
 def got(root: Element, path: str, attribute: str) -> str:
     """An attribute of the element at a path; empty where there is none."""
     found = root.find(path)
-    return found.get(attribute, "") if found is not None else ""
+    # Not by lxml's own `get`, which raises for what can't be a name, as it may stand in a value.
+    attributes = dict(found.items()) if found is not None else {}
+    return str(attributes.get(attribute, ""))
 
 
 def give(element: Element, attribute: str, value: str | None) -> None:
@@ -178,9 +180,3 @@ def give_once(element: Element, attribute: str, value: str) -> None:
     """Give an element an attribute that it has not got yet."""
     if attribute not in element.attrib:
         element.set(attribute, value)
-
-
-def number(text: str | None) -> int | None:
-    """A whole number, or None for what is none."""
-    text = (text or "").strip()
-    return int(text) if text.isascii() and text.isdecimal() else None

@@ -9,7 +9,7 @@ from typing import Any
 import libvirt
 
 from vmtui.backends.libvirt.configuring import attaching
-from vmtui.backends.libvirt.configuring.elements import Element, fragment, got, number, said
+from vmtui.backends.libvirt.configuring.elements import Element, fragment, got, said
 from vmtui.backends.libvirt.configuring.memory_knobs import VIRTIO_MEM
 from vmtui.backends.libvirt.configuring.own_knobs import OWN, own_text
 from vmtui.backends.libvirt.configuring.tuning_knobs import USUAL_PERIOD_US, pins
@@ -17,7 +17,7 @@ from vmtui.backends.libvirt.metadata import NAMESPACE, PREFIX
 from vmtui.hardware.cores import parse_cpus
 from vmtui.hardware.settings import setting
 from vmtui.hardware.values import Value
-from vmtui.units import KIB
+from vmtui.units import KIB, whole_number
 
 _LIVE = libvirt.VIR_DOMAIN_AFFECT_LIVE
 _MEASURES = ("bytes", "iops")
@@ -90,7 +90,7 @@ def _share_out(turn: Turn) -> None:
     usual = {"shares": turn.usual_shares, "global_period": USUAL_PERIOD_US, "global_quota": -1}
     names = {"shares": "cpu_shares"}
     changed = {
-        names.get(tag, tag): number(said(turn.after, f"cputune/{tag}")) or unset
+        names.get(tag, tag): whole_number(said(turn.after, f"cputune/{tag}")) or unset
         for tag, unset in usual.items()
         if said(turn.before, f"cputune/{tag}") != said(turn.after, f"cputune/{tag}")
     }
@@ -102,13 +102,13 @@ def _share_out(turn: Turn) -> None:
 
 def _pin(turn: Turn) -> None:
     before, after = pins(turn.before), pins(turn.after)
-    for vcpu in range(number(got(turn.after, "vcpu", "current")) or _most(turn.after)):
+    for vcpu in range(whole_number(got(turn.after, "vcpu", "current")) or _most(turn.after)):
         if before.get(vcpu) != after.get(vcpu):
             turn.domain.pinVcpuFlags(vcpu, _map(after.get(vcpu, ""), turn), _LIVE)
 
 
 def _most(root: Element) -> int:
-    return number(said(root, "vcpu")) or 1
+    return whole_number(said(root, "vcpu")) or 1
 
 
 def _pin_emulator(turn: Turn) -> None:
@@ -143,7 +143,8 @@ def _resize(turn: Turn) -> None:
 def _limit(turn: Turn) -> None:
     name, disk = turn.part.partition(".")[2], turn.element
     wanted = {
-        f"total_{unit}_sec{ending}": number(said(disk, f"iotune/total_{unit}_sec{ending}")) or 0
+        f"total_{unit}_sec{ending}": whole_number(said(disk, f"iotune/total_{unit}_sec{ending}"))
+        or 0
         for unit in _MEASURES
         for ending in ("", "_max")
     }

@@ -10,7 +10,6 @@ from vmtui.backends.libvirt.configuring.elements import (
     got,
     have,
     made,
-    number,
     put,
     take_out,
     take_out_if_bare,
@@ -20,7 +19,7 @@ from vmtui.errors import InputError, UnsupportedError
 from vmtui.hardware.values import Value
 from vmtui.part_texts import network
 from vmtui.parts import NetworkKind, NicSpec
-from vmtui.units import KIB
+from vmtui.units import KIB, whole_number
 
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 
@@ -93,7 +92,9 @@ def _write_model(nic: Element, value: Value) -> None:
 
 
 def _read_rate(nic: Element) -> Value:
-    both = {number(got(nic, f"bandwidth/{way}", "average")) for way in ("inbound", "outbound")}
+    both = {
+        whole_number(got(nic, f"bandwidth/{way}", "average")) for way in ("inbound", "outbound")
+    }
     found = both.pop() if len(both) == 1 else None
     return found * KIB if found else None
 

@@ -12,7 +12,6 @@ from vmtui.backends.libvirt.configuring.elements import (
     give,
     got,
     made,
-    number,
     put,
     said,
     say,
@@ -22,7 +21,7 @@ from vmtui.backends.libvirt.configuring.elements import (
 from vmtui.backends.libvirt.configuring.knobs import Knob, kib, listed, words
 from vmtui.backends.libvirt.metadata import NAMESPACE, PREFIX
 from vmtui.hardware.values import Value
-from vmtui.units import KIB
+from vmtui.units import KIB, whole_number
 
 OWN = f"metadata/{{{NAMESPACE}}}vm"
 
@@ -79,7 +78,7 @@ def _word(name: str, unset: Value) -> Knob:
 
 def _size(name: str) -> Knob:
     def read(root: Element) -> Value:
-        found = number(got(root, OWN, name))
+        found = whole_number(got(root, OWN, name))
         return found * KIB if found else None
 
     def write(root: Element, value: Value) -> None:
@@ -128,7 +127,7 @@ def _of_balance(name: str, *, size: bool) -> Knob:
     factor = KIB if size else 1
 
     def read(root: Element) -> Value:
-        found = number(got(root, f"{OWN}/{_BALANCE}", name))
+        found = whole_number(got(root, f"{OWN}/{_BALANCE}", name))
         return found * factor if found else None
 
     def write(root: Element, value: Value) -> None:

@@ -14,7 +14,6 @@ from vmtui.backends.libvirt.configuring.elements import (
     got,
     have,
     made,
-    number,
     put,
     said,
     say,
@@ -24,6 +23,7 @@ from vmtui.backends.libvirt.configuring.elements import (
 from vmtui.backends.libvirt.configuring.knobs import Knob, text_attribute, whole, words
 from vmtui.errors import InputError
 from vmtui.hardware.values import Value
+from vmtui.units import whole_number
 
 USUAL_WEIGHT = 100
 USUAL_PERIOD_US = 100_000
@@ -47,7 +47,7 @@ class HostCpus:
 
 
 def _read_weight(root: Element, usual: int) -> Value:
-    shares = number(said(root, "cputune/shares"))
+    shares = whole_number(said(root, "cputune/shares"))
     return max(1, round(shares * USUAL_WEIGHT / usual)) if shares is not None else None
 
 
@@ -62,11 +62,11 @@ def _tune(root: Element, tag: str, value: int | None) -> None:
 
 
 def _period_us(root: Element) -> int:
-    return number(said(root, "cputune/global_period")) or USUAL_PERIOD_US
+    return whole_number(said(root, "cputune/global_period")) or USUAL_PERIOD_US
 
 
 def _read_quota(root: Element) -> Value:
-    quota_us = number(said(root, "cputune/global_quota"))
+    quota_us = whole_number(said(root, "cputune/global_quota"))
     return max(1, round(quota_us * 100 / _period_us(root))) if quota_us else None
 
 
@@ -88,7 +88,7 @@ def pins(root: Element) -> dict[int, str]:
     for_all = got(root, "vcpu", "cpuset")
     found = dict.fromkeys(range(most_cpus(root)), for_all) if for_all else {}
     for pin in root.iterfind("cputune/vcpupin"):
-        index = number(pin.get("vcpu"))
+        index = whole_number(pin.get("vcpu"))
         if index is not None:
             found[index] = pin.get("cpuset", "")
     return found
@@ -107,7 +107,7 @@ def _write_pin(root: Element, value: Value) -> None:
         # Those that are not named would go on to have it.
         give(have(root, "vcpu"), "cpuset", None)
     for pin in root.findall("cputune/vcpupin"):
-        cpus = wanted.pop(number(pin.get("vcpu")) or 0, None)
+        cpus = wanted.pop(whole_number(pin.get("vcpu")) or 0, None)
         if cpus is None:
             take_out(pin)
         else:
@@ -192,7 +192,9 @@ def tuning_knobs(host: HostCpus) -> dict[str, Knob]:
             partial(_write_weight, usual=host.usual_shares),
         ),
         "cpu.quota": Knob(_read_quota, _write_quota),
-        "cpu.period": Knob(lambda root: number(said(root, "cputune/global_period")), _write_period),
+        "cpu.period": Knob(
+            lambda root: whole_number(said(root, "cputune/global_period")), _write_period
+        ),
         "cpu.pin": Knob(_read_pin, _write_pin),
         "cpu.emulator": Knob(_EMULATOR.read, _write_emulator),
     }
