@@ -1,7 +1,7 @@
 # Targets for users (run, setup) and for developers (the rest). `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup dev test check bench format clean
+.PHONY: help run setup dev lint test check hard bench reference dist format clean
 
 PYTHON := .venv/bin/python
 # Quick tests wait more than they work; a guest takes a CPU. Those that measure run last, alone.
@@ -22,24 +22,35 @@ setup: ## Install what vmtui needs, without opening it
 dev:
 	@scripts/setup dev
 
-test: dev ## Every check and every test
+lint: dev ## The checks that run nothing: style, types, layers, dead code, dependencies
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/vulture
+	.venv/bin/deptry .
+
+test: lint ## Every check and every test
 	$(PYTEST) $(QUICK)
 	$(PYTEST) $(GUESTS)
 	$(PYTEST) -m alone
 
-check: dev ## The quick checks and tests only
-	.venv/bin/ruff check
-	.venv/bin/ruff format --check
-	.venv/bin/mypy
-	.venv/bin/lint-imports
+check: lint ## The quick checks and tests only
 	$(PYTEST) $(QUICK)
+
+hard: dev ## Kill vmtui 200 times at its work, and give it 2,000 broken files of each kind
+	VMTUI_HARD=200 $(PYTEST) tests/fault/test_hard_kills.py tests/fuzz
 
 bench: dev ## Measure; ONLY="tour listing" chooses benchmarks
 	$(PYTHON) -m benchmarks $(ONLY)
+
+reference: dev ## Write anew: docs of keys, commands, settings, figures; manual; completion
+	$(PYTHON) -m reference
+
+dist: dev ## Build wheel and sdist into dist, and check them
+	rm -rf dist
+	$(PYTHON) -m build --no-isolation
+	$(PYTHON) -m twine check --strict dist/*
 
 format: dev ## Format the code, and repair what can be repaired
 	.venv/bin/ruff check --fix

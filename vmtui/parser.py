@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from vmtui import __version__
 from vmtui.arguments import balancing, configuring, creating, images, reaching
-from vmtui.arguments.creating import FILES, Add, add_wait
+from vmtui.arguments.creating import Add, add_wait
 from vmtui.errors import UsageError
 
 
@@ -39,8 +39,7 @@ def build_parser() -> argparse.ArgumentParser:
         parents=[common],
     )
     _add_record(parser)
-    replay = parser.add_argument("--replay", metavar="FILE", help="open a recording again")
-    replay.complete = FILES  # type: ignore[attr-defined]
+    parser.add_argument("--replay", metavar="FILE", help="open a recording again")
     parser.add_argument("--version", action="version", version=f"vmtui {__version__}")
     commands = parser.add_subparsers(
         dest="command", metavar="COMMAND", parser_class=_Parser, title="commands"
@@ -56,7 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
             command.add_argument("--json", action="store_true", help="print JSON")
         return command
 
-    add("list", "List all VMs.", json=True)
+    _add_list(add)
     _add_show(add)
     _add_watching(add)
     creating.add_arguments(add)
@@ -69,6 +68,12 @@ def build_parser() -> argparse.ArgumentParser:
     balancing.add_arguments(add)
     _add_machine(add)
     return parser
+
+
+def _add_list(add: Add) -> None:
+    form = add("list", "List all VMs.").add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--names", action="store_true", help="print only names, one a line")
 
 
 def _add_show(add: Add) -> None:
@@ -121,13 +126,12 @@ def _add_interval(command: argparse.ArgumentParser) -> None:
 
 
 def _add_record(command: argparse.ArgumentParser) -> None:
-    record = command.add_argument(
+    command.add_argument(
         "--record",
         metavar="FILE",
         default=argparse.SUPPRESS,
         help="keep all samples in a file, behind what is in it; for the interface and top",
     )
-    record.complete = FILES  # type: ignore[attr-defined]
 
 
 def _add_lifecycle(add: Add) -> None:
@@ -167,10 +171,9 @@ def _add_console(add: Add) -> None:
         help="the key that detaches, such as ctrl+a, or none "
         "(default: console_escape of the configuration, which is ctrl+])",
     )
-    log_file = console.add_argument(
+    console.add_argument(
         "--log", metavar="FILE", help="append to a file what the guest prints from now on"
     )
-    log_file.complete = FILES  # type: ignore[attr-defined]
     console.add_argument(
         "--until",
         metavar="REGEX",
@@ -194,10 +197,9 @@ def _add_console(add: Add) -> None:
 def _add_showing(add: Add) -> None:
     screen = add("screen", "Save what is on a VM's screen, as PNG.")
     screen.add_argument("name", metavar="NAME")
-    output = screen.add_argument(
+    screen.add_argument(
         "-o", "--output", metavar="FILE", required=True, help="where; - is standard output"
     )
-    output.complete = FILES  # type: ignore[attr-defined]
     type_text = add("type", "Type a text on a VM's keyboard, as if by hand.")
     type_text.add_argument("name", metavar="NAME")
     type_text.add_argument("text", metavar="TEXT", help="- reads it from standard input")
@@ -220,4 +222,4 @@ def _add_machine(add: Add) -> None:
     config = add("config", "The configuration.")
     config.add_argument("what", choices=("path", "show", "check"))
     completion = add("completion", "Print the completion script of a shell.")
-    completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    completion.add_argument("shell", choices=("bash", "fish", "zsh"))

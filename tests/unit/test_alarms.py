@@ -9,8 +9,8 @@ import pytest
 from vmtui.alarms import DEFAULT_THRESHOLDS, Thresholds, breaches, exceeded
 from vmtui.counters import Counters, MemoryCounters
 from vmtui.figures import BY_ID
-from vmtui.metrics import CpuRates, Rates
 from vmtui.model import VM, State, VMId
+from vmtui.rates import CpuRates, Rates
 from vmtui.units import GIB
 from vmtui.views import VMRef, VMView
 

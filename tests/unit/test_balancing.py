@@ -14,8 +14,8 @@ from vmtui.balance.journal import Entry
 from vmtui.balance.looking import guests, host_memory
 from vmtui.balance.moves import Decision, Move
 from vmtui.counters import Counters, GuestMemory, HostCounters, MemoryCounters, Pressure
-from vmtui.metrics import GuestRates, Rates
 from vmtui.model import VM, Balance, State, VMId
+from vmtui.rates import GuestRates, Rates
 from vmtui.units import GIB, MIB
 from vmtui.views import ConnectionStatus, ConnectionView, VMRef, VMView
 

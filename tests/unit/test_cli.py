@@ -88,6 +88,14 @@ def test_several_connections_at_once(vmtui: Vmtui) -> None:
     ]
 
 
+def test_names_alone_are_printed_as_they_can_be_typed(vmtui: Vmtui) -> None:
+    done = vmtui("-c", "demo:?vms=2", "-c", "demo:?vms=1&host=lab", "list", "--names")
+    assert done.out.splitlines() == ["demo:?vms=2/web-01", "win11", "demo:?vms=1&host=lab/web-01"]
+    images = vmtui("--demo", "images", "list", "--names").out.splitlines()
+    assert "debian-12" in images
+    assert " ".join(images).split() == images
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [

@@ -28,7 +28,6 @@ from vmtui.exporter import FleetCollector, parse_listen, serving
 from vmtui.fleet import Fleet
 from vmtui.views import Breach, FleetView, VMView
 
-BASE_UNITS = ("seconds", "bytes", "ratio")
 OTHER_UNITS = re.compile(r"(_|^)(ms|milliseconds|minutes|kib|mib|percent|ns|kilobytes)(_|$)")
 
 

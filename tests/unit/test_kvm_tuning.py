@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from vmtui.backends import host_cores
 from vmtui.backends.kvm import cgroups, placing
-from vmtui.backends.kvm.cgroups import Share, Tree
+from vmtui.backends.kvm.cgroups import Tree
 from vmtui.backends.kvm.hardware import TuningDefinition
 from vmtui.backends.kvm.tuning import Tuned, pins, tuned
 from vmtui.errors import InputError, OperationError, UnsupportedError
@@ -168,16 +168,6 @@ async def test_a_delegated_tree_gets_a_group_for_each_vm(tmp_path: Path) -> None
     assert (group / "cpu.max").read_text() == "max 100000"
     with pytest.raises(OperationError, match="can't be set"):
         await cgroups.give(Tree(tmp_path, tmp_path / "gone"), "u-1", 4711, WANTED)
-
-
-def test_what_a_group_gives_is_read_back(tmp_path: Path) -> None:
-    write(tmp_path, {"proc/self/mountinfo": MOUNTED, "proc/7/cgroup": "0::/a/b\n"})
-    assert cgroups.share_of(7, tmp_path) is None
-    write(tmp_path, {"sys/fs/cgroup/a/b/cpu.max": "75000 50000\n"})
-    write(tmp_path, {"sys/fs/cgroup/a/b/cpu.weight": "25\n"})
-    assert cgroups.share_of(7, tmp_path) == Share(25, 150, 50_000)
-    write(tmp_path, {"sys/fs/cgroup/a/b/cpu.max": "max 100000\n"})
-    assert cgroups.share_of(7, tmp_path) == Share(25, None, 100_000)
 
 
 async def test_without_a_tree_only_a_wish_for_shares_is_refused() -> None:

@@ -33,7 +33,6 @@ RAW = Drive(Medium("/images/web-1.img", "raw"), bus=DiskBus.SCSI)
 TRAY = Drive(Medium("/srv/drivers.iso", "raw"), cdrom=True, bus=DiskBus.SATA)
 SEED = Drive(Medium("/images/web-seed.iso", "raw"), cdrom=True, bus=DiskBus.SCSI)
 CARD = Card("user", mac="52:54:00:01:02:03", forwards=(Forward(22, 2222),))
-LOCAL = Places(local=True, session=True)
 LOGS = ("/log/web-console.log", "/log/two-console.log")
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from vmtui.backends.libvirt import domain_facts, metadata
 from vmtui.backends.libvirt.devices_xml import Card, Drive, Medium, Share
-from vmtui.backends.libvirt.domain_xml import Kernel, Parts, domain_xml
+from vmtui.backends.libvirt.domain_xml import Kernel, Parts, domain_element, text_of
 from vmtui.model import Accel, DiskKind, Firmware, State, VMId
 from vmtui.parts import CloudInit, DiskBus, Forward, Topology
 from vmtui.spec import BLANK, MICRO, Boot, BootKind, VMSpec
@@ -111,6 +111,11 @@ CASES = {
         ),
     ),
 }
+
+
+def domain_xml(spec: VMSpec, parts: Parts) -> str:
+    """What libvirt is given."""
+    return text_of(domain_element(spec, parts))
 
 
 @pytest.mark.parametrize("name", CASES)

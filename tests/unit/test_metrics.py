@@ -24,7 +24,8 @@ from vmtui.counters import (
     VcpuCounters,
 )
 from vmtui.host_metrics import host_rates
-from vmtui.metrics import Rates, rates
+from vmtui.metrics import rates
+from vmtui.rates import Rates
 
 S = 1_000_000_000
 

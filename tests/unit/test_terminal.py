@@ -9,7 +9,7 @@ import pytest
 from vmtui.terminal.cells import Cursor, CursorShape, Modes, Mouse, MouseEncoding, Run, Style
 from vmtui.terminal.emulator import Emulator
 from vmtui.terminal.palette import Palette
-from vmtui.terminal.text import Position, Span, everything, pattern, search, text
+from vmtui.terminal.text import Position, Span, pattern, search, text
 
 
 def fed(output: str, columns: int = 20, rows: int = 4) -> Emulator:
@@ -251,7 +251,7 @@ def test_scrollback() -> None:
     terminal = Emulator(20, 4, scrollback_lines=1000)
     terminal.feed(numbered(5000).encode())
     assert (terminal.scrolled_off, terminal.scrollback_count) == (4997, 1000)
-    assert terminal.scrollback_row(0) == (Run("line 3997"),)
+    assert terminal.line(terminal.first_line) == (Run("line 3997"),)
     assert terminal.line(4500) == (Run("line 4500"),)
     assert terminal.line(4998) == (Run("line 4998"),)
     assert terminal.line(10) == ()
@@ -274,13 +274,14 @@ def test_full_screen_programs_leave_nothing_in_the_scrollback() -> None:
         terminal.feed(b"\x1b[?1049h\x1b[H" + numbered(500).encode() + b"\x1b[?1049l")
     assert terminal.scrollback_count == 0
     terminal.feed(numbered(10).encode())
-    assert terminal.scrollback_row(0) == (Run("before"),)
+    assert terminal.line(terminal.first_line) == (Run("before"),)
 
 
 def test_wrapped_lines_are_copied_as_one() -> None:
     terminal = fed("one\r\n" + "0123456789" * 5 + "\r\nlast  \r\n", 20, 3)
     first = terminal.first_line
-    assert text(terminal, everything(terminal)) == "one\n" + "0123456789" * 5 + "\nlast"
+    whole = Span(Position(first, 0), Position(first + 4, terminal.columns))
+    assert text(terminal, whole) == "one\n" + "0123456789" * 5 + "\nlast"
     part = Span(Position(first + 1, 18), Position(first + 2, 2))
     assert text(terminal, part) == "8901"
 

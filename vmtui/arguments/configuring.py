@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vmtui.arguments.creating import FILES, Add
+from vmtui.arguments.creating import Add
 
 
 def add_arguments(add: Add) -> None:
@@ -74,10 +74,9 @@ def _add_changes(add: Add) -> None:
 def _add_edit(add: Add) -> None:
     edit = add("edit", "Edit the definition of a VM in $VISUAL or $EDITOR.")
     _add_name(edit)
-    source = edit.add_argument(
+    edit.add_argument(
         "--from", dest="source", metavar="FILE", help="begin with this, such as an edit that failed"
     )
-    source.complete = FILES  # type: ignore[attr-defined]
     _add_when(edit, plan=False)
     edit.add_argument("-y", "--yes", action="store_true", help="do not ask")
 
@@ -148,8 +147,7 @@ def _add_name(command: argparse.ArgumentParser) -> None:
 
 
 def _add_file(command: argparse.ArgumentParser, about: str) -> None:
-    file = command.add_argument("file", metavar="FILE", nargs="?", help=about)
-    file.complete = FILES  # type: ignore[attr-defined]
+    command.add_argument("file", metavar="FILE", nargs="?", help=about)
 
 
 def _add_when(command: argparse.ArgumentParser, *, plan: bool = True) -> None:

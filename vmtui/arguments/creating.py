@@ -5,9 +5,6 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "tcsh": "f"}
-"""How shtab completes an option whose value is a file."""
-
 Add = Callable[..., argparse.ArgumentParser]
 
 
@@ -22,7 +19,9 @@ def add_arguments(add: Add) -> None:
     )
     sandbox.add_argument("image", metavar="IMAGE", nargs="?", default="micro")
     sandbox.add_argument("--net", action="store_true", help="with a network that leads out")
-    sandbox.add_argument("--name", metavar="NAME", help="(default: one that is free)")
+    sandbox.add_argument(
+        "--name", metavar="NAME", help="what it is called (default: a name that is free)"
+    )
     _add_size(sandbox)
     add_wait(sandbox, "wait for the login prompt, and say how long it took")
     clone = add("clone", "Make a VM like one that is off, with disks of its own.", json=True)
@@ -44,24 +43,24 @@ def _add_preset(add: Add) -> None:
     verbs = preset.add_subparsers(dest="verb", metavar="VERB", required=True, title="verbs")
     add("list", "List vmtui's presets and your own.", json=True, to=verbs)
     show = add("show", "Print one as TOML.", to=verbs)
-    show.add_argument("name", metavar="NAME")
+    show.add_argument("name", metavar="PRESET")
     save = add("save", "Keep what a VM is made of as a preset of your own.", to=verbs)
-    save.add_argument("name", metavar="NAME")
-    save.add_argument("vm", metavar="VM")
+    save.add_argument("name", metavar="PRESET")
+    save.add_argument("vm", metavar="NAME")
 
 
 def _add_create(add: Add) -> None:
     create = add("create", "Create a VM, or those in a file.", json=True)
     create.add_argument("name", metavar="NAME", nargs="?")
-    file = create.add_argument(
+    create.add_argument(
         "-f", "--file", metavar="FILE", help="the [[vm]] of a TOML file; what is there is left"
     )
-    file.complete = FILES  # type: ignore[attr-defined]
     create.add_argument("--plan", action="store_true", help="with -f: only say what it comes to")
     create.add_argument("-y", "--yes", action="store_true", help="with -f: do not ask")
-    create.add_argument("--preset", metavar="NAME", help="begin with a preset, such as dev")
+    create.add_argument("--preset", metavar="PRESET", help="begin with a preset, such as dev")
     create.add_argument(
         "--image",
+        metavar="IMAGE",
         help="one of the library or the catalogue, micro (the embedded one, which is the default), "
         "none, or a disk image or ISO",
     )
@@ -76,8 +75,13 @@ def _add_create(add: Add) -> None:
     )
     _add_parts(create)
     _add_cloud_init(create)
-    create.add_argument("--description", metavar="TEXT")
-    create.add_argument("--tag", metavar="TAG", action="append", help="may be given several times")
+    create.add_argument("--description", metavar="TEXT", help="one line on what it is for")
+    create.add_argument(
+        "--tag",
+        metavar="TAG",
+        action="append",
+        help="a word to find it by; may be given several times",
+    )
     create.add_argument(
         "--autostart", action="store_true", default=None, help="start it with the host"
     )
@@ -104,17 +108,18 @@ def _add_parts(create: argparse.ArgumentParser) -> None:
         "--firmware", choices=("bios", "uefi", "secure-boot"), help="what boots it (default: bios)"
     )
     create.add_argument("--tpm", action="store_true", default=None, help="add a TPM 2.0")
-    create.add_argument("--accel", choices=("auto", "kvm", "tcg"), help="(default: auto)")
+    create.add_argument(
+        "--accel", choices=("auto", "kvm", "tcg"), help="what runs it (default: auto)"
+    )
     create.add_argument(
         "--add-disk",
         metavar="SIZE[,bus=BUS]",
         action="append",
         help="one more disk, empty; may be given several times",
     )
-    media = create.add_argument(
+    create.add_argument(
         "--media", metavar="ISO", action="append", help="one more ISO in a tray, such as drivers"
     )
-    media.complete = FILES  # type: ignore[attr-defined]
     create.add_argument(
         "--network",
         metavar="NETWORK",
@@ -143,10 +148,9 @@ def _add_cloud_init(create: argparse.ArgumentParser) -> None:
         action="append",
         help="a public key or its file, or own: those of this user, which is the default",
     )
-    user_data = create.add_argument(
+    create.add_argument(
         "--cloud-init", metavar="FILE", help="user-data of your own, in place of all else"
     )
-    user_data.complete = FILES  # type: ignore[attr-defined]
 
 
 def add_wait(command: argparse.ArgumentParser, about: str) -> None:

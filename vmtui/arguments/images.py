@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vmtui.arguments.creating import FILES, Add
+from vmtui.arguments.creating import Add
 
 
 def add_arguments(add: Add) -> None:
@@ -15,37 +15,40 @@ def add_arguments(add: Add) -> None:
     def verb(name: str, about: str, *, json: bool = False) -> argparse.ArgumentParser:
         return add(name, about, json=json, to=verbs)
 
-    verb("list", "List what is here and what can be had, and how many VMs use it.", json=True)
+    about = "List what is here and what can be had, and how many VMs use it."
+    form = verb("list", about).add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--names", action="store_true", help="print only names, one a line")
     show = verb("show", "Show all that is known of an image, and which VMs lean on it.", json=True)
-    show.add_argument("name", metavar="NAME")
+    show.add_argument("name", metavar="IMAGE")
     pull = verb("pull", "Download images of the catalogue, verified, into the library.", json=True)
-    pull.add_argument("names", metavar="NAME", nargs="+")
+    pull.add_argument("names", metavar="IMAGE", nargs="+")
     remove = verb("remove", "Delete images that no VM leans on.")
-    remove.add_argument("names", metavar="NAME", nargs="+")
+    remove.add_argument("names", metavar="IMAGE", nargs="+")
     remove.add_argument("-y", "--yes", action="store_true", help="do not ask")
     verify = verb("verify", "Look whether images are still what they were when they came.")
-    verify.add_argument("names", metavar="NAME", nargs="*", help="(default: all)")
+    verify.add_argument("names", metavar="IMAGE", nargs="*", help="(default: all)")
     _add_import(verb("import", "Take the disks of a file or VM from elsewhere.", json=True))
-    _add_target(verb("export", "Write an image to a file of its own."))
-    _add_target(add("export", "Write a VM that is off to a file that other programs import."))
+    _add_target(verb("export", "Write an image to a file of its own."), "IMAGE")
+    _add_target(
+        add("export", "Write a VM that is off to a file that other programs import."), "NAME"
+    )
 
 
-def _add_target(command: argparse.ArgumentParser) -> None:
-    command.add_argument("name", metavar="NAME")
-    target = command.add_argument(
+def _add_target(command: argparse.ArgumentParser, of: str) -> None:
+    command.add_argument("name", metavar=of)
+    command.add_argument(
         "file", metavar="FILE", help="a new one; its ending says what: .ova, .qcow2, .raw, .vmdk…"
     )
-    target.complete = FILES  # type: ignore[attr-defined]
 
 
 def _add_import(command: argparse.ArgumentParser) -> None:
-    file = command.add_argument(
+    command.add_argument(
         "file",
         metavar="FILE",
         help="qcow2, raw, VMDK, VDI, VHD, VHDX, OVA, OVF, .vmx, libvirt's XML, quickemu's .conf, "
         "Lima's YAML or an ISO; compressed as well",
     )
-    file.complete = FILES  # type: ignore[attr-defined]
     command.add_argument("--name", metavar="NAME", help="in the library (default: as the file)")
     command.add_argument(
         "--plan", action="store_true", help="only say what would come, and what would not"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from vmtui.arguments.creating import FILES, Add
+from vmtui.arguments.creating import Add
 
 
 def add_arguments(add: Add) -> None:
@@ -16,8 +16,7 @@ def add_arguments(add: Add) -> None:
     )
     cp = add("cp", "Copy a file to or from a VM, by scp.")
     for place in ("source", "target"):
-        path = cp.add_argument(place, metavar=place.upper(), help="PATH here, or NAME:PATH in a VM")
-        path.complete = FILES  # type: ignore[attr-defined]
+        cp.add_argument(place, metavar=place.upper(), help="PATH here, or NAME:PATH in a VM")
     cp.add_argument("-r", "--recursive", action="store_true", help="folders, with all in them")
     wait = add("wait", "Wait until a VM can be used, or is off; says how long it took.", json=True)
     wait.add_argument("name", metavar="NAME")

@@ -108,6 +108,15 @@ async def _attach(
                 f"{name} did not print {options.until!r} within {options.timeout:g} s"
             ) from error
         reason = f"detached after {options.timeout:g} s"
+    _refuse_ending(attached, vm, name)
+    if until is not None and attached.ending is Ending.OFF:
+        raise OperationError(f"{name} stopped before it printed {options.until!r}")
+    if sys.stderr.isatty():
+        print(f"{plain(name)}: {plain(reason)}", file=sys.stderr)
+
+
+def _refuse_ending(attached: Console, vm: VM, name: str) -> None:
+    """An end that nobody here wanted is an error."""
     if attached.ending is Ending.LOST:
         raise UnreachableError(
             f"detached from {name}",
@@ -120,10 +129,6 @@ async def _attach(
             why=attached.ended_because,
             hint=f"Look on with: vmtui console {shlex.quote(vm.name)} --watch",
         )
-    if until is not None and attached.ending is Ending.OFF:
-        raise OperationError(f"{name} stopped before it printed {options.until!r}")
-    if sys.stderr.isatty():
-        print(f"{plain(name)}: {plain(reason)}", file=sys.stderr)
 
 
 async def _resized(backend: Backend, vm: VMId, name: str, columns: int, rows: int) -> bool:

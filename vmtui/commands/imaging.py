@@ -39,6 +39,10 @@ async def images(options: argparse.Namespace) -> int:
 
 async def _list(options: argparse.Namespace, shelf: Shelf) -> int:
     offers = await shelf.offers()
+    if options.names:
+        for offer in offers:
+            print(plain(offer.name))
+        return EXIT_DONE
     users = await _users(options)
     if options.json:
         print_json([{**msgspec.to_builtins(o), "used_by": users.get(o.name, ())} for o in offers])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 
 from vmtui.commands.telling import facts_of, failed
 from vmtui.errors import EXIT_DONE
+from vmtui.model import VM
 from vmtui.opening import connected
 from vmtui.output import print_facts, print_json, print_table
-from vmtui.units import size
+from vmtui.units import plain, size
 
 
 async def list_vms(options: argparse.Namespace) -> int:
@@ -19,7 +22,9 @@ async def list_vms(options: argparse.Namespace) -> int:
         for connection in fleet.connections:
             if connection.problem is not None:
                 status = failed(connection.problem)
-    if options.json:
+    if options.names:
+        _print_names(rows)
+    elif options.json:
         print_json([facts_of(label, vm) for label, vm in rows])
     elif rows:
         print_table(
@@ -32,6 +37,13 @@ async def list_vms(options: argparse.Namespace) -> int:
     elif status == EXIT_DONE:
         print("There are no VMs. Make one: vmtui create NAME --start --wait")
     return status
+
+
+def _print_names(rows: Sequence[tuple[str, VM]]) -> None:
+    """As they can be typed: with their connection where two share a name."""
+    shared = Counter(vm.name for _, vm in rows)
+    for label, vm in rows:
+        print(plain(vm.name if shared[vm.name] == 1 else f"{label}/{vm.name}"))
 
 
 async def show(options: argparse.Namespace) -> int:

@@ -54,9 +54,8 @@ async def config(options: argparse.Namespace) -> int:
 
 async def completion(options: argparse.Namespace) -> int:
     """`vmtui completion SHELL`."""
-    import shtab  # noqa: PLC0415
-
+    from vmtui.completion import script  # noqa: PLC0415
     from vmtui.parser import build_parser  # noqa: PLC0415
 
-    print(shtab.complete(build_parser(), shell=options.shell))
+    print(script(build_parser(), options.shell), end="")
     return EXIT_DONE

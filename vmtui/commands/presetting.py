@@ -20,7 +20,7 @@ from vmtui.units import plain
 
 
 async def preset(options: argparse.Namespace) -> int:
-    """`vmtui preset list`, `show NAME` or `save NAME VM`."""
+    """`vmtui preset list`, `show PRESET` or `save PRESET NAME`."""
     match options.verb:
         case "list":
             return await _list(options)

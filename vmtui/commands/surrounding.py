@@ -21,6 +21,7 @@ from vmtui.errors import (
     UsageError,
     read_only,
 )
+from vmtui.files import at_home
 from vmtui.fleet import Fleet
 from vmtui.hardware.around import Balloon
 from vmtui.hardware.changes import Assign, Change, When
@@ -175,7 +176,7 @@ def _check_file(options: argparse.Namespace, *, needed: bool) -> None:
 
 
 def _path(options: argparse.Namespace) -> Path:
-    return Path(options.file).expanduser().absolute()
+    return at_home(options.file).absolute()
 
 
 def _tell(facts: dict[str, object], options: argparse.Namespace) -> None:

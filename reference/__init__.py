@@ -1,0 +1,1 @@
+"""Pages, manual and completion that are made of vmtui itself: its parser, actions and settings."""
