@@ -12,7 +12,6 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping, Sequence
-from types import TracebackType
 from typing import Self
 
 CHUNK_BYTES = 1 << 16
@@ -58,12 +57,7 @@ class OnPty:
         os.close(theirs)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._process.send_signal(signal.SIGTERM)
         try:
             self.drain_until_it_ends(ENDING_LIMIT_S)

@@ -1,3 +1,3 @@
 """vmtui: a terminal manager for virtual machines."""
 
-__version__ = "0.0.1"
+__version__ = "0.1.0"

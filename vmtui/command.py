@@ -47,24 +47,7 @@ async def run(
     It inherits `pass_fds`, under the same numbers. Cancelled or late, it is killed. Raises
     MissingError, OperationError (with what it said).
     """
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            pass_fds=pass_fds,
-            start_new_session=True,
-        )
-    )
-    try:
-        process = await asyncio.shield(starting)
-    except FileNotFoundError as error:
-        raise missing(argv[0]) from error
-    except asyncio.CancelledError:
-        with suppress(FileNotFoundError):
-            await _all_killed(await starting)
-        raise
+    process = await _started(argv, pass_fds)
     assert process.stdout is not None
     assert process.stderr is not None
     try:
@@ -87,6 +70,28 @@ async def run(
     if status != 0:
         raise OperationError(f"{argv[0]} failed", why=reason or f"exit status {status}")
     return output.decode(errors="replace")
+
+
+async def _started(argv: Sequence[str], pass_fds: Sequence[int]) -> asyncio.subprocess.Process:
+    """It, with pipes to what it says. Cancelled, it is killed. Raises MissingError."""
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except FileNotFoundError as error:
+        raise missing(argv[0]) from error
+    except asyncio.CancelledError:
+        with suppress(FileNotFoundError):
+            await _all_killed(await starting)
+        raise
 
 
 async def attended(*argv: str) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +11,7 @@ from typing import Annotated, Literal
 import msgspec
 import platformdirs
 
+from vmtui import toml
 from vmtui.alarms import DEFAULT_SUSTAINED_S, DEFAULT_THRESHOLDS, Thresholds
 from vmtui.column_sets import DEFAULTS, KNOWN, ColumnSet
 from vmtui.errors import ConfigError
@@ -124,8 +124,8 @@ def load(path: Path | None = None) -> Config:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} can't be read", why=str(error)) from error
     try:
-        config = msgspec.convert(tomllib.loads(text), Config)
-    except tomllib.TOMLDecodeError as error:
+        config = msgspec.convert(toml.tables(text), Config)
+    except toml.TomlError as error:
         raise ConfigError(f"{path} is not valid TOML", why=str(error)) from error
     except msgspec.ValidationError as error:
         raise _explained(path, str(error)) from error

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vmtui.errors import InputError
+from vmtui.files import at_home
 from vmtui.hardware.devices import ConsoleKind, Device, HostBus, HostDevice, NewConsole, NewDisk
 from vmtui.model import DiskKind
 from vmtui.part_texts import forward, network, share
@@ -77,7 +78,7 @@ def _cdrom(text: str) -> NewDisk:
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    return at_home(text).absolute()
 
 
 def _nic(text: str) -> NicSpec:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from vmtui.errors import InputError, OperationError
@@ -48,6 +49,16 @@ def write_whole(path: Path, content: bytes, *, keep_owner: bool = False) -> None
         raise not_writable(path.parent, error) from error
 
 
+def sweep(path: Path) -> None:
+    """Remove what processes that were killed had begun to put in place of `path`."""
+    for temporary in path.parent.glob(f".{path.name}.*"):
+        pid = temporary.suffix[1:]
+        # One whose pid another process has by now waits for the next time: nothing is lost by it.
+        if pid.isdecimal() and not Path("/proc", pid).exists():
+            with suppress(OSError):
+                temporary.unlink()
+
+
 def _hand_over(descriptor: int, path: Path) -> None:
     """Give an open file to whom `path` belongs, or its folder where it is not there."""
     try:
@@ -88,6 +99,22 @@ def _private(path: str, flags: int) -> int:
 def _own(path: str, flags: int) -> int:
     # Root replaces files in folders of others, too: a link that waits there leads nowhere.
     return _private(path, flags | os.O_NOFOLLOW)
+
+
+def at_home(text: str | Path) -> Path:
+    """A path as it is written by hand: `~` is the user's folder, `~NAME` that of NAME if any."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # nobody is called that
+        return Path(text)
+
+
+def is_file(path: Path) -> bool:
+    """Whether there is a file; what no file can be called, such as a name too long, is none."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def tail(path: Path, limit_bytes: int) -> bytes:

@@ -26,6 +26,7 @@ class LibraryShelf:
         return await asyncio.to_thread(self._offers)
 
     def _offers(self) -> tuple[Offer, ...]:
+        self._library.sweep()
         here = [_here(image) for image in self._library.images()]
         names = {offer.name for offer in here}
         arch = host_arch()

@@ -12,6 +12,7 @@ import msgspec
 
 from vmtui.backends.base import Clones, Feature, Previews
 from vmtui.errors import InputError, UnsupportedError, VmtuiError
+from vmtui.files import at_home
 from vmtui.fleet import Fleet
 from vmtui.own_keys import own_keys
 from vmtui.parts import CloudInit
@@ -49,14 +50,14 @@ def _with_files(recipe: Recipe, folder: Path) -> Recipe:
             changed[name] = _text(folder, text)
     for name in ("media", "share"):
         if getattr(recipe, name):
-            changed[name] = tuple(str(folder / Path(p).expanduser()) for p in getattr(recipe, name))
+            changed[name] = tuple(str(folder / at_home(p)) for p in getattr(recipe, name))
     if recipe.image and recipe.image.startswith("."):
         changed["image"] = str(folder / recipe.image)
     return msgspec.structs.replace(recipe, **changed)
 
 
 def _text(folder: Path, name: str) -> str:
-    path = folder / Path(name).expanduser()
+    path = folder / at_home(name)
     try:
         if path.stat().st_size > _TEXT_LIMIT_BYTES:
             raise InputError(f"{path} can't be used", why="it has more than 1 MiB")

@@ -7,7 +7,7 @@ backwards, a restart, a vCPU that came or went, or a clock that stood still drop
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 
 from vmtui.counters import (
     Counters,
@@ -18,99 +18,10 @@ from vmtui.counters import (
     NicCounters,
     VcpuCounters,
 )
+from vmtui.rates import CpuRates, DiskRates, GuestRates, NicRates, Rates, VcpuRates
 
 LATE_S = 2.5
 """A guest's report is seen at most this much later than it was due, however short its period."""
-
-
-@dataclass(frozen=True, slots=True)
-class VcpuRates:
-    """One vCPU, in percent of one host CPU."""
-
-    index: int
-    used_percent: float | None
-    ready_percent: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class CpuRates:
-    """CPU of one VM.
-
-    `core_percent` is of one host CPU (emulator threads included), `vm_percent` of all the VM's
-    vCPUs, so that it can pass 100. Ready time is of one vCPU: their mean, and the worst.
-    """
-
-    interval_s: float
-    core_percent: float | None = None
-    vm_percent: float | None = None
-    user_core_percent: float | None = None
-    system_core_percent: float | None = None
-    ready_mean_percent: float | None = None
-    ready_max_percent: float | None = None
-    halt_poll_core_percent: float | None = None
-    vcpus: tuple[VcpuRates, ...] = ()
-    exits_per_s: Mapping[str, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GuestRates:
-    """What the guest says of its memory; `used_bytes` and the rates only while it is fresh.
-
-    `renewed_at_s` is when vmtui first saw the figures as they are (monotonic): a guest that has
-    stopped renewing them is noticed whatever the host's clock says.
-    """
-
-    renewed_at_s: float
-    age_s: float
-    fresh: bool
-    used_bytes: int | None = None
-    swap_in_bytes_per_s: float | None = None
-    swap_out_bytes_per_s: float | None = None
-    major_faults_per_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DiskRates:
-    """One disk. Latencies are None without requests; `in_flight` is by Little's law."""
-
-    target: str
-    interval_s: float
-    reads_per_s: float | None = None
-    writes_per_s: float | None = None
-    flushes_per_s: float | None = None
-    read_bytes_per_s: float | None = None
-    write_bytes_per_s: float | None = None
-    read_latency_ms: float | None = None
-    write_latency_ms: float | None = None
-    latency_ms: float | None = None  # of reads and writes together
-    flush_latency_ms: float | None = None
-    in_flight: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class NicRates:
-    """One network card, from the guest's side. Drops are a percentage of all packets."""
-
-    name: str
-    interval_s: float
-    rx_bytes_per_s: float | None = None
-    tx_bytes_per_s: float | None = None
-    rx_packets_per_s: float | None = None
-    tx_packets_per_s: float | None = None
-    errors_per_s: float | None = None
-    drops_per_s: float | None = None
-    drop_percent: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rates:
-    """What one VM did up to `at_s`; each group over an interval of its own."""
-
-    at_s: float
-    cpu: CpuRates | None = None
-    guest: GuestRates | None = None
-    disks: tuple[DiskRates, ...] = ()
-    nics: tuple[NicRates, ...] = ()
 
 
 def rates(
@@ -255,33 +166,31 @@ def _guest(
     # of a period of 5 s the figures are given up before two have passed.
     if age_s > guest.period_s + max(guest.period_s / 2, LATE_S):
         return GuestRates(renewed_at_s, age_s, fresh=False)
-    used = _used(guest)
+    fresh = GuestRates(renewed_at_s, age_s, fresh=True, used_bytes=_used(guest))
     if not renewed and last is not None:
-        return GuestRates(
-            renewed_at_s,
-            age_s,
-            fresh=True,
-            used_bytes=used,
+        return replace(
+            fresh,
             swap_in_bytes_per_s=last.swap_in_bytes_per_s,
             swap_out_bytes_per_s=last.swap_out_bytes_per_s,
             major_faults_per_s=last.major_faults_per_s,
         )
-    dt = guest.updated_at_s - earlier.updated_at_s if earlier else 0
-    fresh = GuestRates(renewed_at_s, age_s, fresh=True, used_bytes=used)
-    if earlier is None or dt <= 0:
-        return fresh
+    return _paged(fresh, earlier, guest) if earlier else fresh
+
+
+def _paged(rates: GuestRates, before: GuestMemory, now: GuestMemory) -> GuestRates:
+    """With what it swapped and read in; by the guest's own clock."""
+    dt = now.updated_at_s - before.updated_at_s
+    if dt <= 0:
+        return rates
     try:
-        return GuestRates(
-            renewed_at_s,
-            age_s,
-            fresh=True,
-            used_bytes=used,
-            swap_in_bytes_per_s=_per(_d(earlier.swap_in_bytes, guest.swap_in_bytes), dt),
-            swap_out_bytes_per_s=_per(_d(earlier.swap_out_bytes, guest.swap_out_bytes), dt),
-            major_faults_per_s=_per(_d(earlier.major_faults, guest.major_faults), dt),
+        return replace(
+            rates,
+            swap_in_bytes_per_s=_per(_d(before.swap_in_bytes, now.swap_in_bytes), dt),
+            swap_out_bytes_per_s=_per(_d(before.swap_out_bytes, now.swap_out_bytes), dt),
+            major_faults_per_s=_per(_d(before.major_faults, now.major_faults), dt),
         )
     except _BackwardsError:
-        return fresh
+        return rates
 
 
 def _used(guest: GuestMemory) -> int | None:

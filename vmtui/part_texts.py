@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
+from vmtui.files import at_home
 from vmtui.parts import DiskBus, DiskSpec, Forward, NetworkKind, NicSpec, SharedFolder, Topology
 from vmtui.units import parse_size_bytes, plain
 
@@ -59,7 +59,7 @@ def share(text: str) -> SharedFolder:
     """`PATH`, `PATH:TAG`, with `,ro` and `,virtiofs` or `,9p`. Raises ValueError."""
     place, *settings = text.strip().split(",")
     name, colon, tag = place.rpartition(":")
-    path = Path(name if colon else place).expanduser().absolute()
+    path = at_home(name if colon else place).absolute()
     read_only, protocol = False, "auto"
     for setting in settings:
         if setting == "ro":

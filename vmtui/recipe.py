@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from vmtui import part_texts
+from vmtui import part_texts, toml
 from vmtui.errors import InputError
+from vmtui.files import at_home
 from vmtui.model import VM, Accel, Firmware
 from vmtui.parts import CloudInit, Forward, NetworkKind, NicSpec
 from vmtui.spec import Boot, BootKind, Problem, VMSpec, default_disk_bytes, default_memory_bytes
@@ -113,8 +112,8 @@ def read_file(text: str, where: str) -> tuple[Recipe, ...]:
 
 def _read(text: str, where: str, kind: type[_T]) -> _T:
     try:
-        return msgspec.convert(tomllib.loads(text), kind)
-    except tomllib.TOMLDecodeError as error:
+        return msgspec.convert(toml.tables(text), kind)
+    except toml.TomlError as error:
         raise InputError(f"{where} is not valid TOML", why=str(error)) from error
     except msgspec.ValidationError as error:
         # msgspec says "Expected `int`, got `str` - at `$.vm[0].vcpus`".
@@ -156,7 +155,7 @@ def specified(
             reader.one("balloon", parse_size_bytes, recipe.balloon) if recipe.balloon else None
         ),
         disks=tuple(reader.each("disks", part_texts.disk, recipe.disks or ())),
-        media=tuple(Path(path).expanduser().absolute() for path in recipe.media or ()),
+        media=tuple(at_home(path).absolute() for path in recipe.media or ()),
         nics=nics,
         shares=tuple(reader.each("share", part_texts.share, recipe.share or ())),
         graphics=recipe.graphics,

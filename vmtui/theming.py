@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,6 +13,7 @@ from textual.app import App
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
+from vmtui import toml
 from vmtui.errors import ConfigError
 
 DEFAULT = "vmtui-dark"
@@ -26,9 +26,10 @@ _REQUIRED = "primary"
 
 
 def shipped_folders() -> tuple[Path, ...]:
-    """Where vmtui's own themes may be: in the wheel, or beside the package in a checkout."""
+    """Where vmtui's own themes are: in the package if it was installed, beside it in a checkout."""
     package = Path(__file__).resolve().parent
-    return (package / "themes", package.parent / "themes")
+    installed = package / "themes"
+    return (installed if installed.is_dir() else package.parent / "themes",)
 
 
 def load_themes(folders: Iterable[Path]) -> tuple[list[Theme], list[ConfigError]]:
@@ -57,8 +58,8 @@ def load_themes(folders: Iterable[Path]) -> tuple[list[Theme], list[ConfigError]
 def load_theme(path: Path) -> Theme:
     """The theme of one file. Raises ConfigError with file, key and reason."""
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        table = toml.tables(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, toml.TomlError) as error:
         raise ConfigError(f"the theme {path} can't be used", why=str(error)) from error
     table.setdefault("name", path.stem)
     for key, value in table.items():

@@ -14,7 +14,7 @@ import msgspec
 import platformdirs
 
 from vmtui.errors import OperationError
-from vmtui.files import not_writable, write_whole
+from vmtui.files import not_writable, sweep, write_whole
 from vmtui.hardware.changes import Assign, Attach, Change, DefinitionText, Detach, When
 from vmtui.hardware.devices import HostDevice, NewConsole, NewDisk
 from vmtui.parts import NicSpec, SharedFolder
@@ -92,12 +92,14 @@ def _write(path: Path, undo: Undo) -> None:
         "changes": [_plain(change) for change in undo.changes],
         "before": before,
     }
+    sweep(path)
     # Private to the user: a definition may have passwords in it.
     write_whole(path, msgspec.json.encode(content))
 
 
 def _remove(path: Path) -> None:
     # What is left over is of a VM that is gone: it harms nobody.
+    sweep(path)
     with suppress(OSError):
         path.unlink()
 

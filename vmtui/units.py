@@ -33,6 +33,16 @@ def parse_size_bytes(text: str) -> int:
     return int(size)
 
 
+def whole_number(text: str | None) -> int | None:
+    """The number that ASCII digits say; None for all else, and beyond what 64 bits hold."""
+    text = (text or "").strip()
+    # Python itself refuses thousands of digits, by a ValueError.
+    if not (text.isascii() and text.isdecimal() and len(text) < 20):
+        return None
+    number = int(text)
+    return number if number < 2**63 else None
+
+
 def size(size_bytes: float | None, *, digits: int = 1) -> str:
     """`size_bytes` in the largest binary unit that keeps it at 1 or more; None is an en dash."""
     if size_bytes is None:

@@ -9,8 +9,8 @@ from vmtui.backends.base import Feature, Progress
 from vmtui.counters import Counters, HostCounters
 from vmtui.errors import VmtuiError
 from vmtui.host_metrics import HostRates
-from vmtui.metrics import Rates
 from vmtui.model import VM, Host, VMId
+from vmtui.rates import Rates
 from vmtui.stages import Stage
 
 

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import pytest
 
@@ -33,6 +34,8 @@ CONFIGURING = (
     pytest.param("system", marks=pytest.mark.slow),
 )
 """Those that implement Configures and Balloons."""
+
+B = TypeVar("B", bound=Backend)
 
 SETTLE_S = 10.0
 EVENT_LIMIT_S = 1.0
@@ -127,6 +130,18 @@ async def wiped(backend: Backend, vm: VMId) -> None:
     """Off and deleted, whatever it is doing."""
     plan = await backend.delete_plan(vm)
     await backend.delete(vm, plan)
+
+
+@contextlib.asynccontextmanager
+async def opened(backend: B) -> AsyncIterator[B]:
+    """Open; what is left in it is removed at the end."""
+    await backend.open()
+    try:
+        yield backend
+    finally:
+        for vm in await backend.vms():
+            await wiped(backend, vm.id)
+        await backend.close()
 
 
 def offered(backend: Backend) -> tuple[Power, ...]:

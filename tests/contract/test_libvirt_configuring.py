@@ -15,7 +15,7 @@ pytest.importorskip("libvirt")
 import libvirt
 from lxml import etree
 
-from tests.contract.cases import made, until, wiped
+from tests.contract.cases import made, opened, until
 from tests.contract.conftest import micro_with_disk
 from tests.contract.test_contract import prompt
 from vmtui.backends.libvirt.backend import LibvirtBackend
@@ -43,14 +43,9 @@ STORED = libvirt.VIR_DOMAIN_XML_INACTIVE
 
 @pytest.fixture
 async def backend(system_libvirtd: SystemLibvirtd) -> AsyncIterator[LibvirtBackend]:
-    opened = LibvirtBackend(system_libvirtd.uri, places=system_libvirtd.places)
-    await opened.open()
-    try:
-        yield opened
-    finally:
-        for vm in await opened.vms():
-            await wiped(opened, vm.id)
-        await opened.close()
+    client = LibvirtBackend(system_libvirtd.uri, places=system_libvirtd.places)
+    async with opened(client) as backend:
+        yield backend
 
 
 @pytest.fixture

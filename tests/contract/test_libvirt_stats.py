@@ -14,7 +14,7 @@ pytest.importorskip("libvirt")
 
 import libvirt
 
-from tests.contract.cases import BOOT_LIMIT_S, made, until, wiped
+from tests.contract.cases import BOOT_LIMIT_S, made, opened, until
 from tests.contract.conftest import micro_with_disk
 from vmtui.backends.libvirt.backend import LibvirtBackend
 from vmtui.backends.libvirt.places import Places
@@ -35,14 +35,8 @@ ELSEWHERE = Places(local=False, session=True)
 
 @pytest.fixture
 async def backend(libvirtd: PrivateLibvirtd) -> AsyncIterator[LibvirtBackend]:
-    opened = LibvirtBackend(libvirtd.uri, places=libvirtd.places)
-    await opened.open()
-    try:
-        yield opened
-    finally:
-        for vm in await opened.vms():
-            await wiped(opened, vm.id)
-        await opened.close()
+    async with opened(LibvirtBackend(libvirtd.uri, places=libvirtd.places)) as backend:
+        yield backend
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Self
 
 from vmtui.terminal.cells import Colour, Style
@@ -76,12 +75,7 @@ class Tmux:
         self._pipe: BinaryIO = self._output.open("wb", buffering=0)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._tmux("kill-server")
         self._pipe.close()
         self._folder.cleanup()

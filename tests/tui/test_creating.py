@@ -39,6 +39,8 @@ from vmtui.widgets.image_list import ImageList
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJW0JFZ3fQxH29iOxaDtieL93ROm9qAcHteIYb4iFMzS me@desk"
 KEY_PRESSES = 8
+CLOUD_VM = (("n",), ("d", "e", "b", "enter"), ("enter",))
+"""Keys from the dashboard to a cloud VM that boots: to the form, its image, the suggested name."""
 
 
 @pytest.fixture(autouse=True)
@@ -86,26 +88,18 @@ async def typed(pilot: Pilot[None], text: str) -> None:
 
 
 async def test_a_cloud_vm_boots_after_eight_keys_and_two_answers() -> None:
+    assert sum(map(len, CLOUD_VM)) <= KEY_PRESSES
+    form_keys, image_keys, name_keys = CLOUD_VM
     async with running() as (app, pilot):
-        pressed = 0
-
-        async def count(*keys: str) -> None:
-            nonlocal pressed
-            pressed += len(keys)
-            await press(pilot, *keys)
-
-        await count("n")
+        await press(pilot, *form_keys)
         await until(pilot, lambda: isinstance(app.screen, CreateScreen))
         form = app.screen
         await until(pilot, lambda: "debian-12" in shown(form.query_one(ImageList)))
-        await count("d", "e", "b")
-        assert "debian-12" in shown(form.query_one(ImageList))
-        await count("enter")  # takes the image under the cursor
+        await press(pilot, *image_keys)
         await until(pilot, lambda: getattr(app.focused, "id", "") == "name")
-        await count("enter")  # with the name that was filled in
+        await press(pilot, *name_keys)
         await until(pilot, lambda: vm(app, "debian-12-1") is not None)
         await until(pilot, lambda: state_of(app, "debian-12-1") == "running")
-        assert pressed <= KEY_PRESSES
         made = vm(app, "debian-12-1")
         assert made is not None
         assert made.image == "debian-12"

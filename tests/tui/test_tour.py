@@ -21,18 +21,32 @@ WAITED_S = 5.0
 machine is."""
 
 TOUR = (
+    # Of the VM that is pointed at.
+    ("m", "j", "escape"),
+    ("b", "escape"),
+    ("t", "escape"),
+    ("f", "escape"),
+    ("K", "escape"),
+    ("B", "escape"),
+    ("D", "escape"),
+    # Of all.
     ("j", "k", "G", "g", "ctrl+d", "ctrl+u"),
     ("greater_than_sign", "greater_than_sign", "exclamation_mark", "less_than_sign"),
     ("slash", "w", "e", "b", "escape"),
     ("space", "asterisk", "escape"),
     ("tab", "tab", "tab", "tab", "tab"),
     ("enter", "tab", "tab", "tab", "j", "k", "escape"),
+    ("1", "2", "3", "4", "5", "1"),
+    ("i", "escape"),
+    ("o", "escape"),
+    ("y", "escape"),
+    ("I", "escape"),
+    ("Z", "escape"),
     ("question_mark", "j", "escape"),
     ("T", "escape"),
     ("at", "escape"),
     ("H", "escape"),
     ("n", "x", "tab", "escape"),
-    ("D", "escape"),
     ("ctrl+t",),
 )
 

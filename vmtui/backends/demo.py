@@ -251,7 +251,9 @@ class DemoBackend(DemoAround, DemoMerging, DemoTrash, DemoMaking, DemoConsoles, 
     def left(self, vm: VMId) -> None:
         """A VM is gone."""
         self.stop_guests(vm)
-        del self._vms[vm]
+        for known in (self._vms, self._loads, self._epochs, self._ran):
+            del known[vm]
+        self._recent.pop(vm, None)
         self._tell(EventKind.REMOVED, vm)
 
     def unix_s(self) -> float:

@@ -63,72 +63,74 @@ def vm_counters(
     target_bytes: int | None = None,
 ) -> Counters:
     """The counters of a VM that has run for `ran_s`."""
-    busy_ns = int(_so_far(load.cores, ran_s, load.phase, 0.2) * 1e9)
-    ready_ns = int(_so_far(load.ready, ran_s, load.phase, 0.13) * 1e9)
-    weights = _weights(vm.vcpus, load.cores)
-    reads = int(_so_far(load.reads_per_s, ran_s, load.phase + 1, 0.31))
-    writes = int(_so_far(load.writes_per_s, ran_s, load.phase + 2, 0.27))
-    flushes = writes // 5
     capacity = next((d.capacity_bytes for d in vm.disks if d.capacity_bytes), None)
-    rx_bytes = int(_so_far(load.rx_bytes_per_s, ran_s, load.phase + 3, 0.17))
-    tx_bytes = int(_so_far(load.tx_bytes_per_s, ran_s, load.phase + 4, 0.23))
     return Counters(
         at_s=at_s,
         epoch=epoch,
-        cpu=CpuCounters(
-            at_s,
-            time_ns=busy_ns,
-            user_ns=busy_ns // 8,
-            system_ns=busy_ns - busy_ns // 8,
-            halt_poll_ns=busy_ns // 50,
-            vcpus=tuple(
-                VcpuCounters(i, int(busy_ns * weight), int(ready_ns * weight * vm.vcpus))
-                for i, weight in enumerate(weights)
-            ),
-            exits={
-                "io": busy_ns // 400_000,
-                "mmio": busy_ns // 900_000,
-                "halt": busy_ns // 250_000,
-                "irq": busy_ns // 600_000,
-            },
-        ),
+        cpu=_cpu(vm, load, ran_s, at_s),
         memory=replace(_memory(vm, load, ran_s, at_s, unix_s), target_bytes=target_bytes),
-        disks=(
-            (
-                DiskCounters(
-                    at_s,
-                    "vda",
-                    reads=reads,
-                    read_bytes=reads * _BLOCK_BYTES,
-                    read_ns=int(reads * load.latency_s * 1e9),
-                    writes=writes,
-                    write_bytes=writes * _BLOCK_BYTES,
-                    write_ns=int(writes * load.latency_s * 1.6e9),
-                    flushes=flushes,
-                    flush_ns=int(flushes * load.latency_s * 4e9),
-                    capacity_bytes=capacity,
-                    allocation_bytes=capacity * 3 // 5,
-                    physical_bytes=capacity // 2,
-                ),
-            )
-            if capacity
-            else ()
+        disks=(_disk(load, ran_s, at_s, capacity),) if capacity else (),
+        nics=tuple(_nic(load, ran_s, at_s, f"vnet{i}") for i in range(len(vm.nics))),
+    )
+
+
+def _cpu(vm: VM, load: Load, ran_s: float, at_s: float) -> CpuCounters:
+    busy_ns = int(_so_far(load.cores, ran_s, load.phase, 0.2) * 1e9)
+    ready_ns = int(_so_far(load.ready, ran_s, load.phase, 0.13) * 1e9)
+    return CpuCounters(
+        at_s,
+        time_ns=busy_ns,
+        user_ns=busy_ns // 8,
+        system_ns=busy_ns - busy_ns // 8,
+        halt_poll_ns=busy_ns // 50,
+        vcpus=tuple(
+            VcpuCounters(i, int(busy_ns * weight), int(ready_ns * weight * vm.vcpus))
+            for i, weight in enumerate(_weights(vm.vcpus, load.cores))
         ),
-        nics=tuple(
-            NicCounters(
-                at_s,
-                f"vnet{i}",
-                rx_bytes=rx_bytes,
-                rx_packets=rx_bytes // _PACKET_BYTES,
-                rx_errors=0,
-                rx_drops=0,
-                tx_bytes=tx_bytes,
-                tx_packets=tx_bytes // _PACKET_BYTES,
-                tx_errors=0,
-                tx_drops=0,
-            )
-            for i in range(len(vm.nics))
-        ),
+        exits={
+            "io": busy_ns // 400_000,
+            "mmio": busy_ns // 900_000,
+            "halt": busy_ns // 250_000,
+            "irq": busy_ns // 600_000,
+        },
+    )
+
+
+def _disk(load: Load, ran_s: float, at_s: float, capacity_bytes: int) -> DiskCounters:
+    reads = int(_so_far(load.reads_per_s, ran_s, load.phase + 1, 0.31))
+    writes = int(_so_far(load.writes_per_s, ran_s, load.phase + 2, 0.27))
+    flushes = writes // 5
+    return DiskCounters(
+        at_s,
+        "vda",
+        reads=reads,
+        read_bytes=reads * _BLOCK_BYTES,
+        read_ns=int(reads * load.latency_s * 1e9),
+        writes=writes,
+        write_bytes=writes * _BLOCK_BYTES,
+        write_ns=int(writes * load.latency_s * 1.6e9),
+        flushes=flushes,
+        flush_ns=int(flushes * load.latency_s * 4e9),
+        capacity_bytes=capacity_bytes,
+        allocation_bytes=capacity_bytes * 3 // 5,
+        physical_bytes=capacity_bytes // 2,
+    )
+
+
+def _nic(load: Load, ran_s: float, at_s: float, name: str) -> NicCounters:
+    rx_bytes = int(_so_far(load.rx_bytes_per_s, ran_s, load.phase + 3, 0.17))
+    tx_bytes = int(_so_far(load.tx_bytes_per_s, ran_s, load.phase + 4, 0.23))
+    return NicCounters(
+        at_s,
+        name,
+        rx_bytes=rx_bytes,
+        rx_packets=rx_bytes // _PACKET_BYTES,
+        rx_errors=0,
+        rx_drops=0,
+        tx_bytes=tx_bytes,
+        tx_packets=tx_bytes // _PACKET_BYTES,
+        tx_errors=0,
+        tx_drops=0,
     )
 
 

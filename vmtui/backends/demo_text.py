@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
-
+from vmtui import toml
 from vmtui.backends.demo_definition import Definition, part_of
 from vmtui.errors import InputError
 from vmtui.hardware.changes import Assign, Change, Detach
@@ -31,8 +30,8 @@ def _quoted(text: str) -> str:
 def changes_of(definition: Definition, text: str) -> tuple[Change, ...]:
     """What makes the definition that `text` says. Raises InputError with the line."""
     try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tables = toml.tables(text)
+    except toml.TomlError as error:
         raise InputError("this is not TOML", why=_at_line(str(error))) from error
     changes: list[Change] = [Detach(part) for part in definition.devices if part not in tables]
     for part, table in tables.items():

@@ -100,10 +100,20 @@ def decide(
         _give_back(accounts, spare - int(goal * rules.slack_ratio), rules)
         _even_out(accounts, rules)
     decisions = tuple(d for account in accounts if (d := _decision(account)))
+    _remember(remembered, left, decisions, now_s)
+    return Round((*left, *decisions), remembered)
+
+
+def _remember(
+    memory: dict[VMId, Memory],
+    left: Iterable[Decision],
+    decisions: Iterable[Decision],
+    now_s: float,
+) -> None:
+    """What each is asked for from now on; of those that are left alone, what is taken back."""
     for decision in decisions:
-        before = remembered[decision.id]
-        remembered[decision.id] = replace(
-            before,
+        memory[decision.id] = replace(
+            memory[decision.id],
             asked_bytes=decision.target_bytes,
             moved_at_s=now_s,
             seen_bytes=decision.from_bytes,
@@ -111,10 +121,7 @@ def decide(
         )
     for decision in left:
         if decision.target_bytes is not None:
-            remembered[decision.id] = replace(
-                remembered[decision.id], asked_bytes=None, taken_from_bytes=0
-            )
-    return Round((*left, *decisions), remembered)
+            memory[decision.id] = replace(memory[decision.id], asked_bytes=None, taken_from_bytes=0)
 
 
 # -- what each needs -------------------------------------------------------------------------

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from vmtui.counters import ALL_EXITS, Measure
 from vmtui.figures.figure import Figure, Source, Unit
-from vmtui.metrics import CpuRates
 from vmtui.model import Accel
+from vmtui.rates import CpuRates
 from vmtui.views import VMView
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from vmtui.counters import Measure
 from vmtui.figures.figure import Figure, Source, Unit, total
-from vmtui.metrics import DiskRates
+from vmtui.rates import DiskRates
 from vmtui.views import VMView
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from vmtui.counters import GuestMemory, Measure, MemoryCounters
 from vmtui.figures.figure import Figure, Source, Unit
-from vmtui.metrics import GuestRates
+from vmtui.rates import GuestRates
 from vmtui.views import VMView
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from vmtui.counters import Measure
 from vmtui.figures.figure import Figure, Source, Unit, total
-from vmtui.metrics import NicRates
+from vmtui.rates import NicRates
 from vmtui.views import VMView
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import platform
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -15,6 +14,7 @@ from urllib.parse import unquote, urljoin, urlsplit
 import msgspec
 import platformdirs
 
+from vmtui import toml
 from vmtui.errors import ConfigError, UnsupportedError
 from vmtui.images.checksums import ALGORITHMS
 from vmtui.images.image import ImageKind
@@ -126,8 +126,8 @@ def _shipped() -> dict[str, Entry]:
 def parse(text: str, file: str) -> dict[str, Entry]:
     """The entries in a text; `file` is named in the ConfigErrors."""
     try:
-        content = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        content = toml.tables(text)
+    except toml.TomlError as error:
         raise ConfigError(f"{file} is not valid TOML", why=str(error)) from error
     entries = {}
     for name, table in content.items():

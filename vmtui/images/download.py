@@ -18,18 +18,19 @@ import msgspec
 import platformdirs
 
 from vmtui.errors import OperationError, UnreachableError
-from vmtui.files import not_writable, write_whole
+from vmtui.files import not_writable, sweep, write_whole
 from vmtui.images.http import BrokenOffError, Patience, answer, refused, session
 from vmtui.images.meter import STAGE, Meter, told
 from vmtui.locks import try_lock, wait_lock
 from vmtui.progress import Progress, ProgressSink, no_progress
-from vmtui.units import GIB, MIB, duration, size
+from vmtui.units import GIB, MIB, duration, size, whole_number
 
 TEXT_LIMIT_BYTES = 4 * MIB
 FILE_LIMIT_BYTES = 64 * GIB
 KEPT_S = 14 * 86400
 """What nobody went on with for so long is removed."""
 
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _WORTH_BYTES = MIB
 _PIECE_BYTES = 256 * 1024
 _LOOK_S = 0.2
@@ -86,6 +87,7 @@ class Downloads:
 
     def _sweep(self) -> None:
         for path in self.root.glob("*.lock"):
+            sweep(path.with_suffix(".json"))
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime < KEPT_S:
                     continue
@@ -262,7 +264,7 @@ async def _short(url: str, response: httpx.Response) -> bytes:
 
 def _continues(response: httpx.Response, state: _State, offset: int) -> bool:
     """Whether this is the rest of the file of which we have the beginning."""
-    found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+)", response.headers.get("Content-Range", ""))
+    found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
     if response.status_code != 206 or found is None or int(found[1]) != offset:
         return False
     if state.total_bytes is not None and int(found[3]) != state.total_bytes:
@@ -277,5 +279,4 @@ def _validator(response: httpx.Response) -> str:
 
 
 def _length(response: httpx.Response) -> int | None:
-    length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() else None
+    return whole_number(response.headers.get("Content-Length"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +9,9 @@ from pathlib import Path
 import msgspec
 import tomli_w
 
+from vmtui import toml
 from vmtui.errors import InputError
-from vmtui.files import write_whole
+from vmtui.files import is_file, write_whole
 from vmtui.model import Firmware
 
 VERSION = 1
@@ -78,7 +78,7 @@ def read(folder: Path) -> Image:
     """The image in `folder`. Raises InputError with file and reason."""
     path = folder / RECORD
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        content = toml.tables(path.read_text("utf-8"))
         version = content.get("version")
         if isinstance(version, int) and version > VERSION:
             raise _broken(folder, "a later vmtui has written it")
@@ -86,7 +86,7 @@ def read(folder: Path) -> Image:
     except (OSError, ValueError) as error:  # TOML's, msgspec's and Unicode's errors are ValueErrors
         raise _broken(folder, f"{path.name}: {error}") from error
     file = folder / record.file
-    if file.parent != folder or file.is_symlink() or not file.is_file():
+    if file.parent != folder or not is_file(file) or file.is_symlink():
         raise _broken(folder, f"its file {record.file!r} is not there")
     known = {key: getattr(record, key) for key in _Record.__struct_fields__}
     del known["version"], known["file"]

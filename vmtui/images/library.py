@@ -16,7 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from vmtui.errors import BusyError, InputError, OperationError, RefusedError
-from vmtui.files import flush_folder, not_writable
+from vmtui.files import flush_folder, not_writable, sweep
 from vmtui.images import image as record
 from vmtui.images.checksums import digest
 from vmtui.images.image import Image, ImageKind
@@ -232,6 +232,15 @@ class Library:
             )
         return image
 
+    def sweep(self) -> None:
+        """Remove what killed processes left, unless somebody is at it. Blocks."""
+        if self.root.is_dir():
+            with suppress(OperationError):
+                lock = try_lock(self.root / ".lock")
+                if lock is not None:
+                    self._sweep()
+                    os.close(lock)
+
     def _lock_path(self, name: str) -> Path:
         return self.root / f".{name}.lock"
 
@@ -260,6 +269,8 @@ class Library:
                 if lock is not None:
                     shutil.rmtree(folder, ignore_errors=True)
                     os.close(lock)
+        for name in self._names():
+            sweep(self.root / name / record.RECORD)
 
 
 def _new_folder(root: Path) -> str:

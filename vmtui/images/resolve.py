@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vmtui.errors import UnsupportedError
+from vmtui.files import at_home
 from vmtui.images.catalogue import Entry, catalogue, host_arch
 from vmtui.images.content import examine
 from vmtui.images.library import Image, ImageKind, Library, no_such_image
@@ -78,4 +79,4 @@ def _kind(kind: ImageKind) -> BootKind:
 
 
 def _absolute(image: str) -> Path:
-    return Path(image).expanduser().absolute()
+    return at_home(image).absolute()

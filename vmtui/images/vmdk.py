@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from vmtui.errors import InputError
+from vmtui.files import is_file
 from vmtui.images.formats import SECTOR_BYTES, read_piece
 from vmtui.units import MIB
 
@@ -69,7 +70,7 @@ def _beside(path: Path, name: str) -> Path:
     if "/" in name or "\\" in name or ":" in name or name in ("", ".", ".."):
         raise InputError(f"{path} is refused", why=f"its part {name!r} is not a file beside it")
     part = path.parent / name
-    if part.is_symlink() or not part.is_file():
+    if not is_file(part) or part.is_symlink():
         raise InputError(
             f"{path} is not whole",
             why=f"its part {name!r} is not there",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vmtui.consoles import Attachment, OpenConsole
 from vmtui.errors import VmtuiError
+from vmtui.files import at_home
 from vmtui.screens.ask import AskScreen, ChooseScreen
 from vmtui.screens.confirm import ConfirmScreen, Question
 from vmtui.screens.console_keys import ConsoleHelp
@@ -151,7 +152,7 @@ class ConsoleVerbs(ConsoleTexts):
 
 
 def _write_new(name: str, text: str) -> Path:
-    path = Path(name).expanduser()
+    path = at_home(name)
     # A guest's words must not take the place of a file of the user's.
     with path.open("x", encoding="utf-8") as file:
         file.write(text)

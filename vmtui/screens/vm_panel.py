@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vmtui.files import at_home
 from vmtui.hardware.changes import Assign, Change
 from vmtui.hardware.settings import setting
 from vmtui.hardware.tree import Hardware
@@ -65,4 +66,4 @@ class VMPanel(Panel):
 
 
 def _path(text: str) -> Path:
-    return Path(text).expanduser().absolute()
+    return at_home(text).absolute()

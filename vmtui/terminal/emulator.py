@@ -147,10 +147,6 @@ class Emulator:
         """The number after that of the last line on the screen."""
         return self.scrolled_off + self.rows
 
-    def scrollback_row(self, index: int) -> Row:
-        """A line of the scrollback, 0 the oldest."""
-        return self.line(self.first_line + index)
-
     def line(self, number: int) -> Row:
         """A line by its number; () if it is not kept."""
         if number >= self.scrolled_off:

@@ -50,14 +50,6 @@ def text_lines(terminal: Emulator, span: Span) -> Iterator[str]:
         joined = ""
 
 
-def everything(terminal: Emulator) -> Span:
-    """All that is kept, down to the last line that is not blank."""
-    last = terminal.end_line - 1
-    while last > terminal.scrolled_off and not terminal.line(last):
-        last -= 1
-    return Span(Position(terminal.first_line, 0), Position(last, terminal.columns))
-
-
 def _columns(row: Row, first: int, last: int) -> str:
     """The text of some columns; a wide character belongs to its first."""
     found: list[str] = []

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
 from vmtui.figures import BY_ID, Figure, Source, Unit, written
-from vmtui.host_figures import HostFigure
+from vmtui.figures.host_figure import HostFigure
 from vmtui.units import plain
 from vmtui.views import Breach, ConnectionView, VMView
 from vmtui.widgets.clock import short_duration

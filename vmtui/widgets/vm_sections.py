@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from vmtui.counters import ALL_EXITS, DiskCounters, Measure, NicCounters
 from vmtui.figures import BY_ID, FIGURES, MOVING, Figure, Unit
-from vmtui.metrics import CpuRates, DiskRates, NicRates, VcpuRates
 from vmtui.model import Accel
+from vmtui.rates import CpuRates, DiskRates, NicRates, VcpuRates
 from vmtui.units import bytes_per_s, count, milliseconds, percent, plain, size
 from vmtui.views import VMView
 from vmtui.widgets.clock import short_duration

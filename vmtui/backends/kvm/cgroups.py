@@ -29,15 +29,6 @@ class Tree:
     user: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """What a group gives; None: all."""
-
-    weight: int
-    quota_percent: int | None
-    period_us: int
-
-
 def find(root: Path = Path("/")) -> Tree | str:
     """The tree that this user can make groups in, or why there is none."""
     mount = _mount(root)
@@ -189,17 +180,3 @@ def _properties(wanted: Tuned) -> list[str]:
         *("CPUQuotaPerSecUSec", "t", str(quota_us)),
         *("CPUQuotaPeriodUSec", "t", str(wanted.period_us)),
     ]
-
-
-def share_of(pid: int, root: Path = Path("/")) -> Share | None:
-    """What the group gives that a process is in; None where that is not told."""
-    mount, own = _mount(root), _group_of(pid, root)
-    if mount is None or own is None:
-        return None
-    with suppress(OSError, ValueError, IndexError):
-        group = mount / own.strip("/")
-        quota, period = _words(group / "cpu.max")
-        weight = int(_words(group / "cpu.weight")[0])
-        percent = None if quota == "max" else int(quota) * 100 // int(period)
-        return Share(weight, percent, int(period))
-    return None

@@ -19,6 +19,8 @@ from vmtui.model import DiskKind
 from vmtui.parts import DiskBus
 from vmtui.units import MIB, parse_size_bytes, size
 
+_UUID = re.compile(r"[A-Za-z0-9-]{1,64}")
+"""As those that know the VM by it need it: files and folders are called after it."""
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}\$?")
 _CPU = re.compile(r"[A-Za-z0-9_.+-]+(,[A-Za-z0-9_.+=-]+)*")
 SATA_PORTS = 6
@@ -39,6 +41,8 @@ def convert(content: dict[str, Any]) -> Definition:
     if version != VERSION:
         raise ValueError(f"version is {version!r}; this vmtui reads version {VERSION}")
     definition = msgspec.convert(content, Definition)
+    if not _UUID.fullmatch(definition.uuid):
+        raise ValueError(f"uuid = {definition.uuid!r} is not made of letters, digits and '-'")
     if definition.console.count("serial") > SERIAL_PORTS:
         raise ValueError(f"console: there are {SERIAL_PORTS} serial ports at most")
     for disk in definition.disk:

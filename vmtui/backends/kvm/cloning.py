@@ -62,20 +62,23 @@ async def clone(
         if chip is not None:
             progress(Progress("making a new TPM: what the other's keeps is not in it", stage="TPM"))
             await tpm_making.prepare(name, chip)
-        made = msgspec.structs.replace(
-            definition,
-            uuid=vm_id,
-            disk=tuple(drives),
-            nic=tuple(_nic(nic, taken) for nic in definition.nic),
-            throwaway=False,
-            boot_id="",
-            boot_once="",
-            protected=False,
-            autostart=False,
-            vsock=0,  # addresses are of one VM each
-        )
+        made = msgspec.structs.replace(_unbound(definition, taken), uuid=vm_id, disk=tuple(drives))
         await source.store.write(folder, made)
     return VMId(vm_id)
+
+
+def _unbound(definition: Definition, taken: set[int]) -> Definition:
+    """Without what is of one VM only, or of what was done with it."""
+    return msgspec.structs.replace(
+        definition,
+        nic=tuple(_nic(nic, taken) for nic in definition.nic),
+        throwaway=False,
+        boot_id="",
+        boot_once="",
+        protected=False,
+        autostart=False,
+        vsock=0,
+    )
 
 
 def _same_inside(name: str) -> str:

@@ -14,6 +14,7 @@ from qemu.qmp import ExecuteError, QMPClient, QMPError, Runstate
 from qemu.qmp.events import EventListener
 
 from vmtui.backends.kvm.argv import MONITORS, Place
+from vmtui.backends.kvm.understood import why_not
 from vmtui.errors import BusyError, OperationError, UnreachableError
 from vmtui.locks import try_lock, wait_lock
 
@@ -75,13 +76,18 @@ class Monitor:
         """The command's answer. Raises OperationError (QEMU refused), UnreachableError."""
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                return await self._client.execute(command, arguments)
+                answer = await self._client.execute(command, arguments)
         except ExecuteError as error:
             raise OperationError(
                 f"QEMU refused {command} for {self._name}", why=str(error)
             ) from error
         except (TimeoutError, QMPError, OSError, EOFError) as error:
             raise _unreachable(self._name, error) from error
+        if why := why_not(command, arguments, answer):
+            raise OperationError(
+                f"QEMU of {self._name} can't be understood", why=f"its answer to {command}: {why}"
+            )
+        return answer
 
     async def give(self, name: str, descriptor: int) -> None:
         """Let QEMU have a descriptor of this process, under a name. Raises as `execute`."""
@@ -122,7 +128,8 @@ class Monitor:
                     await asyncio.gather(arrival, return_exceptions=True)
                     return
                 message = arrival.result()
-                yield str(message["event"]), dict(message.get("data") or {})  # type: ignore[call-overload]
+                data = message.get("data")
+                yield str(message["event"]), data if isinstance(data, dict) else {}
         finally:
             ended.cancel()
             await asyncio.gather(ended, return_exceptions=True)

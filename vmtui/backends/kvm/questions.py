@@ -141,7 +141,7 @@ async def _property(monitor: Monitor, name: str) -> Any:
 def _guest_memory(answer: Mapping[str, Any], period_s: float) -> GuestMemory:
     def stat(name: str) -> int | None:
         value = answer["stats"].get(f"stat-{name}")
-        return None if value is None or value == _UNSUPPORTED else int(value)
+        return int(value) if value is not None and 0 <= value < _UNSUPPORTED else None
 
     updated_at_s = float(answer["last-update"])
     return GuestMemory(

@@ -7,26 +7,25 @@ import os
 import shutil
 import stat
 import tempfile
-import tomllib
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import platformdirs
 import tomli_w
 
+from vmtui import toml
+from vmtui.backends.kvm import leftovers
 from vmtui.backends.kvm.checked import convert
 from vmtui.backends.kvm.definition import Definition
+from vmtui.backends.kvm.leftovers import HIDDEN, MAKING, NEW, OLD, lock_path
 from vmtui.errors import BusyError, InputError, OperationError
 from vmtui.files import not_writable, write_whole
 from vmtui.locks import try_lock, wait_lock
 from vmtui.whole import whole_in_thread
 
 LOCK_TIMEOUT_S = 10.0
-_HIDDEN = "."
-_MAKING = ".making"
-"""Locked by who makes or removes the folder that it is in."""
 
 
 def default_runtime_root() -> Path:
@@ -84,7 +83,7 @@ class Store:
                 return sorted(
                     entry.name
                     for entry in entries
-                    if not entry.name.startswith(_HIDDEN) and entry.is_dir()
+                    if not entry.name.startswith(HIDDEN) and entry.is_dir()
                 )
         except OSError as error:
             raise OperationError(f"{self.root} can't be read", why=error.strerror or "") from error
@@ -101,8 +100,8 @@ class Store:
         """The definition of `name`. Raises InputError with file, key and reason."""
         text, path = self.text(name), self.folder(name) / "vm.toml"
         try:
-            return convert(tomllib.loads(text))
-        except (tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
+            return convert(toml.tables(text))
+        except ValueError as error:  # TOML's and msgspec's are of this kind
             raise InputError(
                 f"{path} is not a VM's definition",
                 why=str(error),
@@ -156,7 +155,7 @@ class Store:
             async with self._locked(self.root / ".lock", "the store"):
                 self._refuse_taken(name)
                 stage.rename(self.folder(name))
-            (self.folder(name) / _MAKING).unlink(missing_ok=True)
+            (self.folder(name) / MAKING).unlink(missing_ok=True)
         except BaseException:
             await asyncio.to_thread(shutil.rmtree, stage, ignore_errors=True)
             raise
@@ -167,11 +166,11 @@ class Store:
         """A hidden folder, and the lock in it by which `sweep` knows that somebody works there."""
         while True:
             try:
-                stage = Path(tempfile.mkdtemp(prefix=f".new-{name}-", dir=self.root))
+                stage = Path(tempfile.mkdtemp(prefix=f"{NEW}{name}-", dir=self.root))
             except OSError as error:
                 raise not_writable(self.root, error) from error
             try:
-                lock = try_lock(stage / _MAKING)
+                lock = try_lock(stage / MAKING)
             except OperationError:
                 if stage.exists():
                     raise
@@ -193,7 +192,7 @@ class Store:
         """Delete a folder of the store: at once out of sight, whatever comes then."""
         try:
             # An empty folder is replaced by what is renamed to it.
-            grave = Path(tempfile.mkdtemp(prefix=f".old-{folder.name}-", dir=self.root))
+            grave = Path(tempfile.mkdtemp(prefix=f"{OLD}{folder.name}-", dir=self.root))
             await asyncio.to_thread(folder.rename, grave)
         except OSError as error:
             raise not_writable(self.root, error) from error
@@ -223,18 +222,7 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what a killed process left half-made or half-deleted."""
-        with self._opened_root() as entries:
-            for entry in entries:
-                if entry.name.startswith((".new-", ".old-")):
-                    _sweep(Path(entry.path))
-
-    @contextmanager
-    def _opened_root(self) -> Iterator[list[os.DirEntry[str]]]:
-        try:
-            with os.scandir(self.root) as entries:
-                yield [entry for entry in entries if entry.name.startswith(_HIDDEN)]
-        except OSError:
-            yield []
+        leftovers.sweep(self.root, self.runtime_root)
 
     @asynccontextmanager
     async def locked(self, name: str, timeout_s: float | None = None) -> AsyncIterator[None]:
@@ -252,7 +240,7 @@ class Store:
                     await self._forget_runtime(name)
 
     def _lock_path(self, name: str) -> Path:
-        return self.runtime_root / f".{name}.lock"
+        return lock_path(self.runtime_root, name)
 
     @asynccontextmanager
     async def _locked(
@@ -270,18 +258,10 @@ class Store:
             os.close(lock)
 
 
-def _sweep(folder: Path) -> None:
-    with suppress(OperationError):
-        lock = try_lock(folder / _MAKING)
-        if lock is not None:
-            shutil.rmtree(folder, ignore_errors=True)
-            os.close(lock)
-
-
 def _edited(path: Path, definition: Definition) -> bytes:
     try:
         text = path.read_text("utf-8")
-        before = convert(tomllib.loads(text))
+        before = convert(toml.tables(text))
     except (OSError, ValueError):
         return _toml(definition)
     from vmtui.backends.kvm.written import edited  # noqa: PLC0415 (listing has to be quick)

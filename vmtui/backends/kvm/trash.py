@@ -14,7 +14,7 @@ from vmtui.backends.kvm import disks
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.store import Store
 from vmtui.errors import NoSuchVMError, VmtuiError
-from vmtui.files import write_whole
+from vmtui.files import sweep, write_whole
 from vmtui.model import VMId
 from vmtui.whole import whole_in_thread
 
@@ -27,7 +27,8 @@ class Note(msgspec.Struct, frozen=True):
     """What is remembered of a deletion, in the folder of the VM."""
 
     name: str
-    deleted_at_s: float
+    deleted_at_s: float  # Unix time, as all here
+    due_since_s: float | None = None  # when its time was first found to be up
 
 
 class TrashedMachine(Machine):
@@ -94,12 +95,35 @@ class TrashBin:
 
     async def sweep(self) -> None:
         """Remove what has been in it for too long."""
-        now_s = time.time()
         for folder, note in self._entries():
-            if now_s >= note.deleted_at_s + self._days * _S_PER_DAY:
-                with suppress(VmtuiError):  # another vmtui is at it, or the next time
+            with suppress(VmtuiError):  # another vmtui is at it, or the next time
+                if await self._is_due(folder, note):
                     await self._store.discard(folder)
+        for name in self._store.names():
+            await self._unmark(name)
         self._tidy()
+
+    async def _is_due(self, folder: Path, note: Note) -> bool:
+        """Whether its time is up, and was a day ago: a clock that jumps ahead costs nobody a VM."""
+        now_s, due_since_s = time.time(), note.due_since_s
+        if now_s < note.deleted_at_s + self._days * _S_PER_DAY:
+            due_since_s = None
+        elif due_since_s is None or now_s < due_since_s:
+            due_since_s = now_s
+        if due_since_s != note.due_since_s:
+            noted = msgspec.structs.replace(note, due_since_s=due_since_s)
+            await whole_in_thread(write_whole, folder / NOTE, msgspec.json.encode(noted))
+        grace_s = min(1.0, self._days) * _S_PER_DAY
+        return due_since_s is not None and now_s >= due_since_s + grace_s
+
+    async def _unmark(self, name: str) -> None:
+        """Take the note out of a VM whose way into the trash, or out of it, was cut short."""
+        note = self._store.folder(name) / NOTE
+        sweep(note)
+        if note.exists():
+            with suppress(VmtuiError):
+                async with self._store.locked(name, timeout_s=0):
+                    note.unlink(missing_ok=True)
 
     def _entries(self) -> list[tuple[Path, Note]]:
         found = []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ import tomlkit
 from tomlkit.container import Container
 from tomlkit.items import AbstractTable, AoT, Item
 
+from vmtui import toml
 from vmtui.backends.kvm.checked import convert
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.identity import CARD_KEYS, DRIVE_KEYS, Key, pairs
@@ -59,7 +59,7 @@ def edited(text: str, before: Definition, after: Definition) -> str:
 
 def _says(text: str) -> Definition | None:
     try:
-        return convert(tomllib.loads(text))
+        return convert(toml.tables(text))
     except ValueError:
         return None
 
@@ -145,8 +145,8 @@ def _inline(content: Mapping[str, Any]) -> Any:
 def read(text: str) -> Definition:
     """What `text` says. Raises ValueError; it begins with `line N: ` where that can be told."""
     try:
-        return convert(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
+        return convert(toml.tables(text))
+    except toml.TomlError as error:
         said = str(error)
         found = _AT_LINE.search(said)
         if found is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 from collections.abc import Generator, Iterable, Iterator
@@ -28,6 +29,8 @@ TAR_LIMIT_BYTES = 2 * MIB
 """Of all headers of a tar: what lists a member's holes is read a block at a time."""
 
 _ENCRYPTED = 0x1
+_NO_ZIP = (zipfile.BadZipFile, NotImplementedError, ValueError, OSError, struct.error)
+"""What zipfile raises for a damaged one, or one that it can't read."""
 _SPECIAL = re.compile(r"[\x00-\x1f\x7f:\\]")
 
 
@@ -89,8 +92,8 @@ def extract_zip(
                 output = target.open("xb")
             except OSError as error:
                 raise not_writable(folder, error) from error
-            with written(output, target), archive.open(member.name) as content:
-                for piece in _pieces(path, content):
+            with written(output, target):
+                for piece in _pieces(path, archive, member.name):
                     done_bytes += len(piece)
                     if done_bytes > limit_bytes:
                         raise _too_large(path, limit_bytes)
@@ -143,8 +146,8 @@ def _of_tar(path: Path, archive: tarfile.TarFile, end_bytes: int) -> Iterator[Me
 def _of_zip(path: Path, archive: zipfile.ZipFile) -> Iterator[Member]:
     for entry in archive.infolist():
         mode = entry.external_attr >> 16
+        plain_name(entry.filename, str(path))
         if entry.is_dir():
-            plain_name(entry.filename, str(path))
             continue
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             raise _not_a_file(path, entry.filename, "a link" if stat.S_ISLNK(mode) else "")
@@ -175,17 +178,18 @@ def _zip(path: Path) -> Iterator[zipfile.ZipFile]:
     with os.fdopen(open_plain(path), "rb") as file:
         try:
             archive = zipfile.ZipFile(cast("IO[bytes]", _Careful(file)))
-        except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError) as error:
+        except _NO_ZIP as error:
             raise InputError(f"{path} is damaged", why=str(error)) from error
         with archive:
             yield archive
 
 
-def _pieces(path: Path, content: IO[bytes]) -> Iterator[bytes]:
+def _pieces(path: Path, archive: zipfile.ZipFile, name: str) -> Iterator[bytes]:
     try:
-        while piece := content.read(PIECE_BYTES):
-            yield piece
-    except (zipfile.BadZipFile, NotImplementedError, *DAMAGED) as error:
+        with archive.open(name) as content:
+            while piece := content.read(PIECE_BYTES):
+                yield piece
+    except (*_NO_ZIP, *DAMAGED) as error:
         raise InputError(f"{path} is damaged", why=str(error)) from error
 
 

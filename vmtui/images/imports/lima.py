@@ -15,6 +15,9 @@ from vmtui.units import parse_size_bytes
 INSTANCE_DISK = "diffdisk"
 """What Lima calls the disk of an instance, beside its `lima.yaml`."""
 
+_MISREAD = (ValueError, RecursionError, IndexError, KeyError, AttributeError)
+"""What PyYAML lets through of values that are not of the type that they say, such as `!!int ""`."""
+
 _LOST = {
     "mounts": "shared folder",
     "portForwards": "forwarded port",
@@ -33,7 +36,7 @@ def read(text: str, whose: str, *, arch: str, has_disk: bool) -> Foreign:
     """
     try:
         said = yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, *_MISREAD) as error:
         raise InputError(f"{whose} can't be read", why=str(error)) from error
     if not isinstance(said, dict) or not (has_disk or _list(said, "images")):
         raise InputError(f"{whose} is no definition of Lima's", why="it names no images")
@@ -46,8 +49,8 @@ def read(text: str, whose: str, *, arch: str, has_disk: bool) -> Foreign:
         memory_bytes=_size_bytes(said.get("memory")),
         firmware=firmware(efi=not legacy, secure_boot=False),
         system="linux",
-        description=str(said.get("message") or "").strip(),
-        user=str(user.get("name") or "") if isinstance(user, dict) else "",
+        description=_text(said.get("message")).strip(),
+        user=_text(user.get("name")) if isinstance(user, dict) else "",
         disks=(
             ForeignDisk(INSTANCE_DISK if has_disk else _file(said, arch, whose), DiskBus.VIRTIO),
         ),
@@ -60,13 +63,18 @@ def _list(said: Mapping[str, Any], key: str) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _text(value: object) -> str:
+    # Never str() of it: a list that is made of itself many times over has no end as a text.
+    return value if isinstance(value, str) else ""
+
+
 def _file(said: Mapping[str, Any], arch: str, whose: str) -> str:
     """The image for `arch`, if it is a file of this machine."""
     images = [image for image in _list(said, "images") if isinstance(image, dict)]
     fitting = [image for image in images if image.get("arch", arch) == arch]
     if not fitting:
         raise InputError(f"{whose} can't be imported", why=f"it names no image for {arch}")
-    location = str(fitting[0].get("location", ""))
+    location = _text(fitting[0].get("location"))
     if "://" in location:
         raise InputError(
             f"{whose} can't be imported as it is",

@@ -62,7 +62,10 @@ def _system(root: ET.Element, vm: Foreign, disks: int) -> None:
     guest = _section(system, "OperatingSystemSection", "Guest")
     guest.set("ovf:id", "102")
     ET.SubElement(guest, "Description").text = _text(vm.system or "Other")
-    hardware = _section(system, "VirtualHardwareSection", "Hardware")
+    _hardware(_section(system, "VirtualHardwareSection", "Hardware"), vm, disks)
+
+
+def _hardware(hardware: ET.Element, vm: Foreign, disks: int) -> None:
     described = ET.SubElement(hardware, "System")
     for key, value in (
         ("ElementName", "Virtual Hardware Family"),

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from vmtui.errors import InputError
+from vmtui.files import at_home, is_file
 from vmtui.images.formats import probe, read_piece, read_text
 from vmtui.images.imports import libvirt_xml, lima, ovf, quickemu, vmx
 from vmtui.images.imports.archive import Member, plain_name, tar_members
@@ -146,8 +147,8 @@ def _beside(path: Path, disk: ForeignDisk, *, plain: bool) -> Piece:
         if not file.resolve().is_relative_to(path.parent.resolve()):
             raise InputError(f"{path.name} is refused", why=f"{disk.file!r} leads elsewhere")
     else:
-        file = path.parent / Path(disk.file).expanduser()
-    if not file.is_file():
+        file = path.parent / at_home(disk.file)
+    if not is_file(file):
         raise InputError(
             f"{path.name} is not whole",
             why=f"its disk {disk.file!r} is not there",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -16,8 +16,6 @@ from vmtui.model import Firmware
 from vmtui.part_texts import network, topology
 from vmtui.parts import DiskBus, NetworkKind
 from vmtui.units import parse_size_bytes
-
-S = TypeVar("S", bound=msgspec.Struct)
 
 _SIZES = Form(Kind.SIZE)
 

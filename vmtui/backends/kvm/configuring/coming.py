@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from vmtui.backends.kvm import disks
-from vmtui.backends.kvm.configuring import live, reach
+from vmtui.backends.kvm.configuring import live_cards, live_drives, reach
 from vmtui.backends.kvm.configuring.drafting import Draft
 from vmtui.backends.kvm.creating import nic_definition
 from vmtui.backends.kvm.hardware import (
@@ -28,6 +28,7 @@ from vmtui.backends.kvm.hardware import (
 )
 from vmtui.backends.kvm.identity import new_card_name, new_drive_name
 from vmtui.errors import BusyError, InputError, UnsupportedError
+from vmtui.files import at_home
 from vmtui.hardware.changes import Attach, Detach, When
 from vmtui.hardware.devices import HostDevice, NewConsole, NewDisk
 from vmtui.hardware.tree import Takes
@@ -87,7 +88,7 @@ def draft_disk(draft: Draft, change: Attach, disk: DiskDefinition, **files: Any)
     takes, goes_live = _takes(draft, why, f"the disk {name}")
     draft.disks[name] = disk if draft.when is not When.LIVE else None
     draft.disks_now[name] = disk if goes_live else None
-    work = partial(live.attach_disk, name=name, disk=disk) if goes_live else None
+    work = partial(live_drives.attach_disk, name=name, disk=disk) if goes_live else None
     text = attached(change.device)
     draft.add(change, None, takes, why, Detach(f"disk.{name}"), text=text, live=work, **files)
 
@@ -112,7 +113,7 @@ def _free_name(folder: Path, taken: set[str]) -> str:
 async def _found(draft: Draft, new: NewDisk) -> DiskDefinition:
     """A file that exists, and that nobody else uses."""
     assert new.path is not None
-    path = await asyncio.to_thread(lambda: Path(new.path or "").expanduser().absolute())
+    path = await asyncio.to_thread(lambda: at_home(new.path or "").absolute())
     own = path.parent == draft.here.folder.absolute()
     file = path.name if own else str(path)
     if any(disk.file == file for disk in _all_disks(draft)):
@@ -211,7 +212,7 @@ def draft_nic(draft: Draft, change: Attach, nic: NicDefinition) -> None:
     takes, goes_live = _takes(draft, why, f"the card {name}")
     draft.nics[name] = nic if draft.when is not When.LIVE else None
     draft.nics_now[name] = nic if goes_live else None
-    work = partial(live.attach_nic, name=name, nic=nic) if goes_live else None
+    work = partial(live_cards.attach_nic, name=name, nic=nic) if goes_live else None
     text = attached(change.device)
     draft.add(change, None, takes, why, Detach(f"nic.{name}"), text=text, live=work)
 
@@ -261,7 +262,7 @@ def _host_device(draft: Draft, change: Attach, device: HostDevice) -> None:
         with_it = (*draft.then.host_device, made)
         draft.then = msgspec.structs.replace(draft.then, host_device=with_it)
     undo, text = Detach(f"host.{device.address}"), attached(change.device)
-    work = partial(live.attach_host, made=made) if goes_live else None
+    work = partial(live_cards.attach_host, made=made) if goes_live else None
     draft.add(change, None, takes, why, undo, text=text, live=work)
 
 

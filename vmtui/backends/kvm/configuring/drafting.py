@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from vmtui.backends.kvm.checked import convert
-from vmtui.backends.kvm.configuring import live, reach
+from vmtui.backends.kvm.configuring import live, live_cards, live_drives, reach
 from vmtui.backends.kvm.configuring.bindings import DISK, NIC, VM, Effect
 from vmtui.backends.kvm.configuring.situation import Named, Situation
 from vmtui.backends.kvm.definition import Definition
@@ -160,7 +160,7 @@ class Draft:
         work: Live | None = None
         if self._goes_live(change.key, takes, why):
             wanted = self.nics_now[name] = self._put(binding.put, now, change.value, change.key)
-            work = partial(live.plug_cable, name=name, nic=wanted)
+            work = partial(live_cards.plug_cable, name=name, nic=wanted)
         before = binding.read(shown)
         self.add(change, before, takes, why, Assign(change.key, before), live=work)
 
@@ -284,5 +284,5 @@ async def _tuning(key: str, value: Value, machine: Machine) -> str:
 
 def _disk_live(key: str) -> Callable[..., Awaitable[str]]:
     if key == "source":
-        return live.change_medium
-    return live.reopen_disk if key in ("cache", "discard") else live.limit_disk
+        return live_drives.change_medium
+    return live_drives.reopen_disk if key in ("cache", "discard") else live_drives.limit_disk

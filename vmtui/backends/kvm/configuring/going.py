@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from vmtui.backends.kvm.configuring import live, reach
+from vmtui.backends.kvm.configuring import live_cards, live_drives, reach
 from vmtui.backends.kvm.configuring.drafting import Draft
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.hardware import DiskDefinition, NicDefinition
@@ -61,7 +61,7 @@ def _disk(draft: Draft, change: Detach, name: str) -> None:
         note,
         undo,
         text=f"− disk {name}",
-        live=partial(live.detach_disk, name=name) if goes_live else None,
+        live=partial(live_drives.detach_disk, name=name) if goes_live else None,
     )
 
 
@@ -107,7 +107,7 @@ def _nic(draft: Draft, change: Detach, name: str) -> None:
         why,
         undo,
         text=f"− network card {name} ({plain(shown.label)})",
-        live=partial(live.detach_nic, name=name) if goes_live else None,
+        live=partial(live_cards.detach_nic, name=name) if goes_live else None,
     )
 
 
@@ -135,7 +135,7 @@ def _host_device(draft: Draft, change: Detach, address: str) -> None:
         why,
         Attach(HostDevice(HostBus(device.bus), address, device.label)),
         text=f"− {device.bus.upper()} device {address}",
-        live=partial(live.detach_host, made=device) if goes_live else None,
+        live=partial(live_cards.detach_host, made=device) if goes_live else None,
     )
 
 

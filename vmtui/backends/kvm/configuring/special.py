@@ -11,13 +11,14 @@ from pathlib import Path
 import msgspec
 
 from vmtui.backends.kvm import ballooning, disks, firmware, leaning, swtpm, variables
-from vmtui.backends.kvm.configuring import live
+from vmtui.backends.kvm.configuring import live_drives
 from vmtui.backends.kvm.configuring.coming import free_port
 from vmtui.backends.kvm.configuring.drafting import Draft
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.hardware import PLUGGABLE
 from vmtui.backends.kvm.machine import Machine
 from vmtui.errors import InputError, RefusedError, StateError, UnsupportedError
+from vmtui.files import at_home
 from vmtui.hardware.changes import Assign, When
 from vmtui.hardware.settings import setting
 from vmtui.hardware.tree import Takes
@@ -99,7 +100,7 @@ async def disk_size(draft: Draft, change: Assign) -> None:
             why="QEMU has the file open",
             hint="Let it grow live, or while the VM is off.",
         )
-    grows = partial(live.resize_disk, name=part, size_bytes=wanted)
+    grows = partial(live_drives.resize_disk, name=part, size_bytes=wanted)
     draft.add(change, before, Takes.BOTH, note, None, live=grows)
 
 
@@ -113,7 +114,7 @@ async def disk_source(draft: Draft, change: Assign) -> None:
 
 
 def _medium(text: str) -> str | None:
-    path = Path(text).expanduser().absolute()
+    path = at_home(text).absolute()
     return str(path) if path.is_file() else None
 
 
