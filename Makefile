@@ -38,7 +38,7 @@ test: lint ## Every check and every test
 check: lint ## The quick checks and tests only
 	$(PYTEST) $(QUICK)
 
-hard: dev ## Kill vmtui 200 times at its work, and give it 2,000 broken files of each kind
+hard: dev ## Kill vmtui 200 times at its work, give it 1,000 broken files of each kind
 	VMTUI_HARD=200 $(PYTEST) tests/fault/test_hard_kills.py tests/fuzz
 
 bench: dev ## Measure; ONLY="tour listing" chooses benchmarks

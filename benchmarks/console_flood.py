@@ -13,7 +13,7 @@ from pathlib import Path
 from benchmarks.result import Result
 from tests.truth.desk import Desk
 from tests.truth.rigs import Rig, direct
-from vmtui.backends.base import Console, Consoles
+from vmtui.backends.ways_in import Console, Consoles
 from vmtui.consoles import OpenConsole
 from vmtui.images import micro
 from vmtui.model import Power, VMId

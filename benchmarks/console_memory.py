@@ -13,8 +13,9 @@ from dataclasses import replace
 import psutil
 
 from benchmarks.result import Result
-from vmtui.backends.base import Console, Ending, Endpoint, Feature
+from vmtui.backends.base import Endpoint, Feature
 from vmtui.backends.demo import DemoBackend
+from vmtui.backends.ways_in import Console, Ending
 from vmtui.fleet import Fleet
 from vmtui.model import VM, State, VMId
 from vmtui.terminal.emulator import SCROLLBACK_LINES

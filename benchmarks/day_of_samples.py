@@ -1,4 +1,4 @@
-"""A day's use in minutes: 100,000 samples of a fleet in which VMs come and go; memory stays flat."""
+"""A day's use in two minutes: 100,000 samples of VMs that come and go; memory stays flat."""
 
 from __future__ import annotations
 

@@ -9,14 +9,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 
-from vmtui.backends.base import (
-    Balloons,
-    Configures,
-    Feature,
-    Progress,
-    ProgressSink,
-    no_progress,
-)
+from vmtui.backends.abilities import Balloons, Configures
+from vmtui.backends.base import Feature, Progress, ProgressSink, no_progress
 from vmtui.counters import Counters, GuestMemory
 from vmtui.errors import InputError, RefusedError, UnsupportedError, read_only
 from vmtui.fleet import Fleet

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
-from vmtui.backends.base import Configures, Feature, ProgressSink, no_progress
+from vmtui.backends.abilities import Configures
+from vmtui.backends.base import Feature, ProgressSink, no_progress
 from vmtui.ballooning import check
 from vmtui.errors import OperationError, StateError, UnsupportedError, read_only
 from vmtui.fleet import Fleet

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from vmtui.backends.base import Displays
+from vmtui.backends.ways_in import Displays
 from vmtui.errors import VmtuiError
 from vmtui.keyboards import Chord
 from vmtui.model import VMId

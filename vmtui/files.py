@@ -45,7 +45,8 @@ def write_whole(path: Path, content: bytes, *, keep_owner: bool = False) -> None
         temporary.rename(path)
         flush_folder(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise not_writable(path.parent, error) from error
 
 

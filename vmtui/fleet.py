@@ -10,14 +10,8 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from vmtui.alarms import Thresholds
-from vmtui.backends.base import (
-    Backend,
-    DeletePlan,
-    Endpoint,
-    KnowsLimits,
-    Progress,
-    ProgressSink,
-)
+from vmtui.backends.abilities import KnowsLimits
+from vmtui.backends.base import Backend, DeletePlan, Endpoint, Progress, ProgressSink
 from vmtui.connection import Connection
 from vmtui.errors import AmbiguousVMError, InputError, NoSuchVMError, UnreachableError, read_only
 from vmtui.history import History

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import msgspec
 
-from vmtui.backends.base import Clones, Feature, Previews
+from vmtui.backends.abilities import Clones, Previews
+from vmtui.backends.base import Feature
 from vmtui.errors import InputError, UnsupportedError, VmtuiError
 from vmtui.files import at_home
 from vmtui.fleet import Fleet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from vmtui.backends.base import Agents
+from vmtui.backends.ways_in import Agents
 from vmtui.errors import OperationError, StateError, UnsupportedError
 from vmtui.fleet import Fleet
 from vmtui.model import VM

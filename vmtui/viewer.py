@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from vmtui.backends.base import Viewer
+from vmtui.backends.ways_in import Viewer
 from vmtui.errors import MissingError, OperationError
 from vmtui.model import VMId
 

@@ -9,10 +9,8 @@ import pytest
 
 from tests.contract.cases import CONFIGURING, BackendCase, made
 from tests.contract.test_contract import NOBODY
-from vmtui.backends.base import (
-    Backend,
+from vmtui.backends.abilities import (
     Configures,
-    Feature,
     FirmwareVariables,
     HostDevices,
     Isolates,
@@ -21,6 +19,7 @@ from vmtui.backends.base import (
     Tpms,
     Trash,
 )
+from vmtui.backends.base import Backend, Feature
 from vmtui.deletion import consequences
 from vmtui.errors import InputError, NoSuchVMError, UnsupportedError
 from vmtui.hardware.around import Mark

@@ -6,7 +6,8 @@ import pytest
 
 from tests.contract.cases import CONFIGURING, BackendCase, made
 from tests.contract.test_contract import NOBODY, client, prompt
-from vmtui.backends.base import Backend, Balloons, Endpoint, Feature
+from vmtui.backends.abilities import Balloons
+from vmtui.backends.base import Backend, Endpoint, Feature
 from vmtui.ballooning import Compliance, ask, follow
 from vmtui.errors import NoSuchVMError, RefusedError, StateError, VmtuiError
 from vmtui.fleet import Fleet

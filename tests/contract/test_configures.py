@@ -11,7 +11,8 @@ import pytest
 
 from tests.contract.cases import CONFIGURING, BackendCase, in_state, made, wiped
 from tests.contract.test_contract import NOBODY, client
-from vmtui.backends.base import Backend, Configures, Feature
+from vmtui.backends.abilities import Configures
+from vmtui.backends.base import Backend, Feature
 from vmtui.errors import NoSuchVMError, RefusedError, StateError, VmtuiError
 from vmtui.hardware.changes import Assign, Attach, Change, Detach, When
 from vmtui.hardware.devices import NewDisk

@@ -19,25 +19,17 @@ from tests.contract.cases import (
     until,
     wiped,
 )
-from vmtui.backends.base import (
-    Backend,
+from vmtui.backends.abilities import (
     Balloons,
     Clones,
     Configures,
-    Console,
-    Consoles,
-    Displays,
-    Ending,
-    Feature,
     FirmwareVariables,
     HostDevices,
-    Logs,
-    Progress,
     Tpms,
     Trash,
-    Watchable,
-    no_progress,
 )
+from vmtui.backends.base import Backend, Feature, Progress, no_progress
+from vmtui.backends.ways_in import Console, Consoles, Displays, Ending, Logs, Watchable
 from vmtui.counters import Counters
 from vmtui.errors import (
     BusyError,

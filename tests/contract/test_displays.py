@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from tests.contract.cases import BackendCase, made
-from vmtui.backends.base import Backend, Displays, Feature
+from vmtui.backends.base import Backend, Feature
+from vmtui.backends.ways_in import Displays
 from vmtui.errors import (
     InputError,
     NoSuchVMError,

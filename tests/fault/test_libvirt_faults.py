@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("libvirt")
 
-from tests.contract.cases import in_state, made, until, wiped
+from tests.contract.cases import in_state, made, opened, until
 from vmtui.backends.base import Endpoint, Feature, no_progress
 from vmtui.backends.libvirt.backend import LibvirtBackend
 from vmtui.backends.libvirt.places import Places
@@ -42,14 +42,8 @@ def spec(name: str) -> VMSpec:
 
 @pytest.fixture
 async def backend(libvirtd: PrivateLibvirtd) -> AsyncIterator[LibvirtBackend]:
-    opened = LibvirtBackend(libvirtd.uri, places=libvirtd.places)
-    await opened.open()
-    try:
-        yield opened
-    finally:
-        for vm in await opened.vms():
-            await wiped(opened, vm.id)
-        await opened.close()
+    async with opened(LibvirtBackend(libvirtd.uri, places=libvirtd.places)) as backend:
+        yield backend
 
 
 # -- the daemon ----------------------------------------------------------------------------------

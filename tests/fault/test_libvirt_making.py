@@ -17,14 +17,8 @@ import pytest
 pytest.importorskip("libvirt")
 
 from tests.contract.cases import made, until, wiped
-from vmtui.backends.base import (
-    Clones,
-    Feature,
-    LeanOnImages,
-    Previews,
-    Progress,
-    no_progress,
-)
+from vmtui.backends.abilities import Clones, LeanOnImages, Previews
+from vmtui.backends.base import Feature, Progress, no_progress
 from vmtui.backends.libvirt.backend import LibvirtBackend
 from vmtui.backends.libvirt.domain_facts import parse
 from vmtui.errors import InputError, NoSuchVMError, StateError, UnsupportedError, VmtuiError

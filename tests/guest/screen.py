@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.contract.cases import BOOT_LIMIT_S, until
-from vmtui.backends.base import Backend, Consoles
+from vmtui.backends.base import Backend
+from vmtui.backends.ways_in import Consoles
 from vmtui.model import Power, VMId
 from vmtui.picture import RGB, Picture
 from vmtui.spec import Boot, BootKind, VMSpec

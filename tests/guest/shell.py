@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.guest.direct import PRINT_LIMIT_S
-from vmtui.backends.base import Console, Consoles
+from vmtui.backends.ways_in import Console, Consoles
 from vmtui.model import VMId
 
 _END = "@@"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from vmtui.backends.base import Backend, Configures
+from vmtui.backends.abilities import Configures
+from vmtui.backends.base import Backend
 from vmtui.hardware.changes import Change, Outcome, When
 from vmtui.hardware.settings import PartKind
 from vmtui.model import VMId

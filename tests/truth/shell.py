@@ -7,7 +7,8 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from vmtui.backends.base import Backend, Console, Consoles
+from vmtui.backends.base import Backend
+from vmtui.backends.ways_in import Console, Consoles
 from vmtui.model import VMId
 from vmtui.readiness import wait_for_login
 

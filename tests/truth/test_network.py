@@ -23,7 +23,7 @@ from tests.truth.kernel import NetworkNamespace
 from tests.truth.rigs import Rig, direct, over_libvirt
 from tests.truth.shell import GuestShell
 from tests.truth.watched import Watched, nic, nic_integral
-from vmtui.backends.base import Agents
+from vmtui.backends.ways_in import Agents
 from vmtui.figures import BY_ID
 from vmtui.model import Power, VMId
 

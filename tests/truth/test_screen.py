@@ -15,7 +15,8 @@ from tests.guest import screen
 from tests.guest.screen import ScreenGuest
 from tests.truth.rigs import Rig
 from tests.xkb import typed
-from vmtui.backends.base import Displays, no_progress
+from vmtui.backends.base import no_progress
+from vmtui.backends.ways_in import Displays
 from vmtui.displaying import TYPING_HOLD_MS
 from vmtui.keyboards import text_to_keys
 from vmtui.picture import Picture

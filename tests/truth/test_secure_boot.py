@@ -11,7 +11,9 @@ from tests.guest import efi
 from tests.truth.changing import changed
 from tests.truth.rigs import Rig
 from tests.truth.shell import GuestShell
-from vmtui.backends.base import Backend, Consoles, FirmwareVariables, no_progress
+from vmtui.backends.abilities import FirmwareVariables
+from vmtui.backends.base import Backend, no_progress
+from vmtui.backends.ways_in import Consoles
 from vmtui.hardware.changes import Assign, Attach
 from vmtui.hardware.devices import NewDisk
 from vmtui.model import Firmware, Power, VMId

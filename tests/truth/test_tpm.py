@@ -13,7 +13,8 @@ from tests.guest import tools
 from tests.truth.changing import changed
 from tests.truth.rigs import Rig
 from tests.truth.shell import GuestShell
-from vmtui.backends.base import Tpms, no_progress
+from vmtui.backends.abilities import Tpms
+from vmtui.backends.base import no_progress
 from vmtui.hardware.changes import Assign
 from vmtui.model import Firmware, Power
 from vmtui.spec import VMSpec

@@ -30,7 +30,7 @@ from tests.tui.support import (
 from vmtui import attach
 from vmtui.app import VmtuiApp
 from vmtui.attach.session import Resize
-from vmtui.backends.base import Console
+from vmtui.backends.ways_in import Console
 from vmtui.config import Config
 from vmtui.screens.confirm import ConfirmScreen
 from vmtui.screens.console import ConsoleScreen

@@ -11,8 +11,8 @@ from textual import events
 from tests.tui.support import point, press, running, said, until, whole
 from vmtui import ssh
 from vmtui.app import VmtuiApp
-from vmtui.backends.base import Viewer
 from vmtui.backends.demo import DemoBackend
+from vmtui.backends.ways_in import Viewer
 from vmtui.model import VM, VMId
 from vmtui.screens.confirm import ConfirmScreen
 from vmtui.screens.guest_screen import GuestScreen, ScreenHelp

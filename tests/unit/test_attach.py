@@ -14,7 +14,7 @@ from vmtui.attach.history import harmless
 from vmtui.attach.outer import OuterTerminal
 from vmtui.attach.streams import Output
 from vmtui.attach.until import Until
-from vmtui.backends.base import Ending
+from vmtui.backends.ways_in import Ending
 from vmtui.prompt_size import PromptSize
 
 SIZE = (120, 40)

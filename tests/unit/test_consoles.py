@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from vmtui.backends.base import Ending
+from vmtui.backends.ways_in import Ending
 from vmtui.consoles.attachment import device_in_guest, places
 from vmtui.consoles.feed import Feed
 from vmtui.consoles.log_file import LogFile, default_path

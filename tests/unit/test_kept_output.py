@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vmtui.backends.base import Ending
 from vmtui.backends.joined_console import JoinedConsole, LoggedConsole, seam
 from vmtui.backends.kept_output import ALL, KeptOutput, WatchedConsole
+from vmtui.backends.ways_in import Ending
 
 
 class Socket:

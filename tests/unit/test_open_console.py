@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from vmtui.backends.base import Console, Ending, Endpoint, Feature
+from vmtui.backends.base import Endpoint, Feature
 from vmtui.backends.demo import DemoBackend
+from vmtui.backends.ways_in import Console, Ending
 from vmtui.consoles import Attachment, ConsoleKey, OpenConsole, OpenConsoles, keeper
 from vmtui.errors import (
     BusyError,

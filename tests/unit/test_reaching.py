@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from vmtui.backends.base import Viewer
 from vmtui.backends.kvm.checked import convert
 from vmtui.backends.libvirt import domain_facts
 from vmtui.backends.libvirt.display import viewer_of
+from vmtui.backends.ways_in import Viewer
 from vmtui.errors import InputError, MissingError, OperationError, StateError, UnsupportedError
 from vmtui.model import VM, Nic, SshAccess, State, VMId
 from vmtui.ssh import argv, copying, may_find_a_way

@@ -14,7 +14,7 @@ from vmtui.attach.history import harmless
 from vmtui.attach.outer import OuterTerminal, taken
 from vmtui.attach.streams import Output, read_all
 from vmtui.attach.until import Until
-from vmtui.backends.base import Console
+from vmtui.backends.ways_in import Console
 from vmtui.errors import OperationError
 from vmtui.prompt_size import PromptSize
 from vmtui.units import plain

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 
-from vmtui.backends.base import Ending, console_named
 from vmtui.backends.printed import printed
+from vmtui.backends.ways_in import Ending, console_named
 from vmtui.errors import BusyError, StateError, read_only
 from vmtui.model import VM, VMId
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmtui.backends.base import Viewer
+from vmtui.backends.ways_in import Viewer
 from vmtui.errors import StateError, UnsupportedError, read_only
 from vmtui.keyboards import known
 from vmtui.model import VM, VMId

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from vmtui.backends.base import DeletePlan, Doomed, Kept, Trashed
+from vmtui.backends.abilities import Trashed
+from vmtui.backends.base import DeletePlan, Doomed, Kept
 from vmtui.backends.demo_load import Load
 from vmtui.errors import InputError, NoSuchVMError, RefusedError, StateError, read_only
 from vmtui.hardware.changes import SEALED

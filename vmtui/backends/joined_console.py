@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from vmtui.backends.base import Console, Ending
 from vmtui.backends.kept_output import LOOK_FIRST_S, KeptOutput
+from vmtui.backends.ways_in import Console, Ending
 
 LOOK_LIMIT_S = 1.0
 MISSING_LIMIT_S = 1.0

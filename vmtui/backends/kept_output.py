@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from vmtui.backends.base import Ending
+from vmtui.backends.ways_in import Ending
 
 READ_BYTES = 65536
 LOOK_FIRST_S = 0.002

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
-from vmtui.backends.base import Console
+from vmtui.backends.ways_in import Console
 
 
 async def printed(opened: Callable[[], Awaitable[Console]]) -> AsyncGenerator[bytes, None]:

@@ -7,7 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from vmtui.backends.base import TRASH_DAYS, Backend, Endpoint
+from vmtui.backends.abilities import TRASH_DAYS
+from vmtui.backends.base import Backend, Endpoint
 from vmtui.errors import InputError, MissingError
 from vmtui.shelf import Shelf
 

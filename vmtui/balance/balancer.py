@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from vmtui.backends.base import Balloons, Feature
+from vmtui.backends.abilities import Balloons
+from vmtui.backends.base import Feature
 from vmtui.balance import journal
 from vmtui.balance.compliance import Memory
 from vmtui.balance.journal import Entry

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from vmtui import actions
-from vmtui.backends.base import Backend, Console, Consoles, ConsoleSizes, Ending, Logs, Watchable
+from vmtui.backends.base import Backend
+from vmtui.backends.ways_in import Console, Consoles, ConsoleSizes, Ending, Logs, Watchable
 from vmtui.config import escape_byte, load
 from vmtui.errors import (
     EXIT_DONE,

@@ -10,7 +10,8 @@ from dataclasses import replace
 import msgspec
 
 from vmtui import actions
-from vmtui.backends.base import DeletePlan, Feature, Trash, Trashed
+from vmtui.backends.abilities import Trash, Trashed
+from vmtui.backends.base import DeletePlan, Feature
 from vmtui.commands.confirming import confirm
 from vmtui.commands.telling import failed
 from vmtui.connection import Connection

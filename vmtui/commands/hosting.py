@@ -8,7 +8,8 @@ import asyncio
 import msgspec
 
 from vmtui import ksm as merging
-from vmtui.backends.base import Feature, HostDevices, MapsCores
+from vmtui.backends.abilities import HostDevices, MapsCores
+from vmtui.backends.base import Feature
 from vmtui.commands.confirming import confirm
 from vmtui.commands.telling import failed
 from vmtui.errors import EXIT_DONE, UnsupportedError, VmtuiError, read_only

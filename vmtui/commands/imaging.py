@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
-from vmtui.backends.base import LeanOnImages
+from vmtui.backends.abilities import LeanOnImages
 from vmtui.backends.registry import shelf_for
 from vmtui.commands.telling import clear_progress, failed, on_terminal
 from vmtui.errors import EXIT_DONE, RefusedError, VmtuiError, read_only

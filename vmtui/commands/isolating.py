@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from vmtui import configuring
-from vmtui.backends.base import Isolates
+from vmtui.backends.abilities import Isolates
 from vmtui.commands.configuring import planned
 from vmtui.errors import EXIT_DONE, StateError, UnsupportedError
 from vmtui.fleet import Fleet

@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from vmtui.backends.base import Displays, Feature
+from vmtui.backends.base import Feature
+from vmtui.backends.ways_in import Displays
 from vmtui.config import load
 from vmtui.errors import (
     EXIT_DONE,

@@ -8,7 +8,8 @@ from pathlib import Path
 import msgspec
 
 from vmtui import ballooning
-from vmtui.backends.base import Feature, FirmwareVariables, Tpms
+from vmtui.backends.abilities import FirmwareVariables, Tpms
+from vmtui.backends.base import Feature
 from vmtui.commands.configuring import changed
 from vmtui.commands.confirming import confirm, confirm_loss
 from vmtui.commands.telling import clear_progress, failed, on_terminal

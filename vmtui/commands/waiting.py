@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from vmtui.backends.base import Consoles
+from vmtui.backends.ways_in import Consoles
 from vmtui.errors import UnsupportedError
 from vmtui.fleet import Fleet
 from vmtui.readiness import wait_for_login

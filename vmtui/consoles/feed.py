@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from vmtui.backends.base import Console
+from vmtui.backends.ways_in import Console
 from vmtui.consoles.turns import Turns
 from vmtui.terminal.emulator import Emulator
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from vmtui.backends.base import Console, Consoles, Ending, Watchable
+from vmtui.backends.ways_in import Console, Consoles, Ending, Watchable
 from vmtui.consoles.attachment import Attachment, Place, device_in_guest
 from vmtui.consoles.feed import Feed
 from vmtui.consoles.outgoing import Outgoing

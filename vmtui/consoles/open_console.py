@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from vmtui.backends.base import ConsoleSizes
+from vmtui.backends.ways_in import ConsoleSizes
 from vmtui.consoles.attachment import Attachment, ConsoleKey, Place
 from vmtui.consoles.feed import Feed
 from vmtui.consoles.keeper import Keeper

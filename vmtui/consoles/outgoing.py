@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from vmtui.backends.base import Console
+from vmtui.backends.ways_in import Console
 from vmtui.errors import VmtuiError
 
 LIMIT_BYTES = 4 * 1024 * 1024

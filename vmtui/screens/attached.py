@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from vmtui.backends.base import Console, Consoles, ConsoleSizes, Logs
+from vmtui.backends.ways_in import Console, Consoles, ConsoleSizes, Logs
 from vmtui.config import escape_byte
 from vmtui.consoles import ConsoleKey
 from vmtui.errors import BusyError, OperationError, VmtuiError

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from vmtui.backends.base import HostDevices
+from vmtui.backends.abilities import HostDevices
 from vmtui.device_texts import device
 from vmtui.errors import InputError, UnsupportedError, VmtuiError
 from vmtui.hardware.devices import Device, HostBus, HostDevice

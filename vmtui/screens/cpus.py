@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vmtui import configuring
-from vmtui.backends.base import MapsCores
+from vmtui.backends.abilities import MapsCores
 from vmtui.hardware.cores import CoreMap, Placed, cpus_text
 from vmtui.hardware.settings import setting
 from vmtui.hardware.tree import Hardware, is_pending

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vmtui import configuring
-from vmtui.backends.base import FirmwareVariables
+from vmtui.backends.abilities import FirmwareVariables
 from vmtui.errors import UnsupportedError
 from vmtui.hardware.around import FirmwareFacts
 from vmtui.hardware.settings import setting

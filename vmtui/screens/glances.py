@@ -10,7 +10,8 @@ from textual.worker import WorkType
 
 from vmtui import configuring
 from vmtui.actions import BY_ID
-from vmtui.backends.base import Displays, Feature
+from vmtui.backends.base import Feature
+from vmtui.backends.ways_in import Displays
 from vmtui.consoles import ConsoleKey
 from vmtui.errors import VmtuiError
 from vmtui.model import VM

@@ -11,7 +11,8 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
-from vmtui.backends.base import Displays, Feature
+from vmtui.backends.base import Feature
+from vmtui.backends.ways_in import Displays
 from vmtui.screens.base import Context
 from vmtui.screens.confirm import ConfirmScreen
 from vmtui.screens.dialog import Dialog

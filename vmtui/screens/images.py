@@ -10,7 +10,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from vmtui.backends.base import LeanOnImages
+from vmtui.backends.abilities import LeanOnImages
 from vmtui.errors import VmtuiError
 from vmtui.fleet import Fleet
 from vmtui.progress import ProgressSink

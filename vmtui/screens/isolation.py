@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vmtui.backends.base import Isolates
+from vmtui.backends.abilities import Isolates
 from vmtui.errors import UnsupportedError, VmtuiError
 from vmtui.hardware.around import Barrier, Mark
 from vmtui.hardware.changes import Change

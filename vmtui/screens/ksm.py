@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from vmtui import ksm
-from vmtui.backends.base import MergesPages
+from vmtui.backends.abilities import MergesPages
 from vmtui.errors import UnsupportedError
 from vmtui.host_figures import HOST_BY_ID
 from vmtui.ksm import KsmState, Switch

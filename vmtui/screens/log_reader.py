@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.worker import WorkType
 
-from vmtui.backends.base import Logs
+from vmtui.backends.ways_in import Logs
 from vmtui.errors import VmtuiError
 from vmtui.units import plain
 from vmtui.views import VMRef

@@ -8,7 +8,7 @@ from textual.widget import Widget
 
 from vmtui import ssh, viewer
 from vmtui.actions import BY_ID
-from vmtui.backends.base import Displays
+from vmtui.backends.ways_in import Displays
 from vmtui.consoles import ConsoleKey
 from vmtui.errors import VmtuiError
 from vmtui.screens.ask import ChooseScreen

@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.cells import cell_len
 
 from vmtui import configuring
-from vmtui.backends.base import Tpms
+from vmtui.backends.abilities import Tpms
 from vmtui.errors import UnsupportedError
 from vmtui.hardware.around import TpmFacts
 from vmtui.hardware.changes import Assign

@@ -9,7 +9,8 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from vmtui.backends.base import Feature, Trash
+from vmtui.backends.abilities import Trash
+from vmtui.backends.base import Feature
 from vmtui.errors import VmtuiError, read_only
 from vmtui.progress import ProgressSink
 from vmtui.screens.base import FleetScreen

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from vmtui.backends.base import Displays
+from vmtui.backends.ways_in import Displays
 from vmtui.displaying import WatchedScreen
 from vmtui.errors import InputError, VmtuiError
 from vmtui.graphics import AUTO, chosen

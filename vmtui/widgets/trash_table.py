@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rich.segment import Segment
 from textual import events
 
-from vmtui.backends.base import Trashed
+from vmtui.backends.abilities import Trashed
 from vmtui.units import duration, plain, size
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.lines import Line, Panel, fit

@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import psutil
 
 from vmtui.backends import local_host
-from vmtui.backends.base import (
-    TRASH_DAYS,
-    Console,
-    DeletePlan,
-    Feature,
-    ProgressSink,
-    Viewer,
-)
-from vmtui.backends.kept_output import ALL
+from vmtui.backends.abilities import TRASH_DAYS
+from vmtui.backends.base import DeletePlan, Feature, ProgressSink
 from vmtui.backends.kvm import leaning, program
-from vmtui.backends.kvm.configured import Configured
 from vmtui.backends.kvm.gauge import ANSWER_WAIT_S, Gauge
 from vmtui.backends.kvm.machine import Machine
+from vmtui.backends.kvm.reachable import Reachable
 from vmtui.backends.kvm.restarting import Restarts
 from vmtui.backends.kvm.store import Store
-from vmtui.backends.printed import printed
 from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.deferred import deferred
 from vmtui.errors import StateError, read_only
-from vmtui.files import tail
-from vmtui.keyboards import known
 from vmtui.model import (
     VM,
     Event,
@@ -41,7 +31,6 @@ from vmtui.model import (
     VMId,
 )
 from vmtui.parts import CloudInit
-from vmtui.picture import Picture
 from vmtui.spec import Limits, VMSpec
 
 if TYPE_CHECKING:
@@ -52,23 +41,18 @@ if TYPE_CHECKING:
         cloning,
         creating,
         deleting,
-        display,
         lifecycle,
         limits,
     )
-    from vmtui.backends.kvm import console as consoles
     from vmtui.images.library import Library
 else:
-    accel, agent, autostart, cloning, consoles, creating, deleting, display, lifecycle, limits = (
-        deferred(
-            "vmtui.backends.kvm",
-            *("accel", "agent", "autostart", "cloning", "console", "creating", "deleting"),
-            *("display", "lifecycle", "limits"),
-        )
+    accel, agent, autostart, cloning, creating, deleting, lifecycle, limits = deferred(
+        "vmtui.backends.kvm",
+        *("accel", "agent", "autostart", "cloning", "creating", "deleting", "lifecycle", "limits"),
     )
 
 
-class KvmBackend(Configured):
+class KvmBackend(Reachable):
     """VMs of this user on this machine, without a daemon."""
 
     uri = "kvm:"
@@ -310,74 +294,3 @@ class KvmBackend(Configured):
             if machine.definition and machine.definition.autostart:
                 await asyncio.to_thread(autostart.follow, name, autostart=False)
         self._machines.tell_changes()
-
-    # -- Consoles ----------------------------------------------------------------------------
-
-    async def console(
-        self, vm: VMId, name: str = "", *, force: bool = False, history_bytes: int = 0
-    ) -> Console:
-        """Attach to a console's socket."""
-        if self._read_only:
-            raise read_only(f"the console of {self._machines.find(vm).name}")
-        machine = self._active(vm, "attach to")
-        return await consoles.attached(machine, name, force=force, history_bytes=history_bytes)
-
-    async def watch_console(self, vm: VMId, name: str = "", *, history_bytes: int = 0) -> Console:
-        """From QEMU's log of the console, disturbing nobody."""
-        return consoles.watched(self._active(vm, "watch"), name, history_bytes=history_bytes)
-
-    async def resize_console(self, vm: VMId, name: str, columns: int, rows: int) -> bool:
-        """For virtio consoles, where this QEMU can."""
-        machine = self._active(vm, "resize the console of")
-        if self._read_only:
-            raise read_only(f"the console of {machine.name}")
-        return await consoles.resized(machine, name, columns, rows)
-
-    def console_output(self, vm: VMId, name: str = "") -> AsyncGenerator[bytes, None]:
-        """From QEMU's log of the console: all since the start, disturbing nobody."""
-        return printed(partial(self.watch_console, vm, name, history_bytes=ALL))
-
-    def _active(self, vm: VMId, verb: str) -> Machine:
-        machine = self._machines.find(vm)
-        if not machine.active:
-            raise StateError(
-                f"can't {verb} {machine.name}",
-                why=f"it is {machine.state.value}",
-                hint=f"Start it: vmtui start {machine.name}",
-            )
-        return machine
-
-    # -- Displays ----------------------------------------------------------------------------
-
-    async def picture(self, vm: VMId) -> Picture:
-        """QEMU's own drawing of the screen."""
-        return await display.picture(self._active(vm, "show the screen of"))
-
-    async def press(self, vm: VMId, keys: Sequence[str], *, hold_ms: int = 20) -> None:
-        """Keys of the machine's keyboard."""
-        await display.press(self._listening(vm), known(keys), hold_ms)
-
-    async def point(self, vm: VMId, x: float, y: float, buttons: frozenset[str]) -> None:
-        """The machine's tablet."""
-        await display.point(self._listening(vm), x, y, buttons)
-
-    async def viewer(self, vm: VMId) -> Viewer:
-        """QEMU's VNC socket."""
-        return display.viewer(self._active(vm, "view"))
-
-    def _listening(self, vm: VMId) -> Machine:
-        if self._read_only:
-            raise read_only(f"input to {self._machines.find(vm).name}")
-        return self._active(vm, "type to")
-
-    # -- Logs --------------------------------------------------------------------------------
-
-    async def log(self, vm: VMId, *, limit_bytes: int = 65536) -> str:
-        """What QEMU said, its command line first."""
-        runtime = self._machines.find(vm).place.runtime
-        return tail(runtime / "qemu.log", limit_bytes).decode(errors="replace")
-
-    async def console_history(self, vm: VMId, name: str = "", *, limit_bytes: int = 65536) -> bytes:
-        """What a console printed since the last start."""
-        machine = self._machines.find(vm)
-        return tail(consoles.files(machine, name).log, limit_bytes)

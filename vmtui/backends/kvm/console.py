@@ -9,12 +9,12 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 
-from vmtui.backends.base import Console, Ending, console_named
 from vmtui.backends.joined_console import JoinedConsole, LoggedConsole
 from vmtui.backends.kept_output import KeptOutput, WatchedConsole
 from vmtui.backends.kvm.argv import ConsolePlace, console_chardev
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.procfs import command_of
+from vmtui.backends.ways_in import Console, Ending, console_named
 from vmtui.errors import BusyError, OperationError, UnreachableError
 from vmtui.locks import try_lock, wait_lock
 from vmtui.units import plain

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 
-from vmtui.backends.base import Viewer
 from vmtui.backends.kvm.machine import Machine
+from vmtui.backends.ways_in import Viewer
 from vmtui.errors import OperationError, StateError, UnsupportedError
 from vmtui.keyboards import Chord
 from vmtui.model import State

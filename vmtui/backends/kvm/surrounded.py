@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vmtui.backends import local_host
-from vmtui.backends.base import Trashed
+from vmtui.backends.abilities import Trashed
 from vmtui.backends.kvm import swtpm
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.hardware import TuningDefinition

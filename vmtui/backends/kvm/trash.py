@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from vmtui.backends.base import TRASH_DAYS, Trashed
+from vmtui.backends.abilities import TRASH_DAYS, Trashed
 from vmtui.backends.kvm import disks
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.store import Store

@@ -10,10 +10,10 @@ from typing import Any
 
 import libvirt
 
-from vmtui.backends.base import Ending
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.listing import lookup
 from vmtui.backends.libvirt.translate import code
+from vmtui.backends.ways_in import Ending
 from vmtui.errors import BusyError, StateError, UnreachableError, VmtuiError
 from vmtui.model import VMId
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from vmtui.backends.base import Console, console_named
 from vmtui.backends.joined_console import JoinedConsole, LoggedConsole
 from vmtui.backends.kept_output import KeptOutput, WatchedConsole
 from vmtui.backends.libvirt import logs
@@ -12,6 +11,7 @@ from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.console import StreamConsole
 from vmtui.backends.libvirt.domain_facts import Definition
 from vmtui.backends.libvirt.places import Places
+from vmtui.backends.ways_in import Console, console_named
 from vmtui.errors import UnsupportedError
 
 

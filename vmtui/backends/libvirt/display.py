@@ -12,11 +12,11 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from vmtui.backends.base import Viewer
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.changes import Changes, Work
 from vmtui.backends.libvirt.domain_facts import parse
 from vmtui.backends.libvirt.listing import lookup, state_of
+from vmtui.backends.ways_in import Viewer
 from vmtui.errors import StateError, UnsupportedError
 from vmtui.keyboards import KEYS, Chord
 from vmtui.model import State, VMId

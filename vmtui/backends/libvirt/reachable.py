@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 
-from vmtui.backends.base import Console, Feature, Viewer
+from vmtui.backends.base import Feature
 from vmtui.backends.kept_output import ALL
 from vmtui.backends.libvirt import consoles, logs
 from vmtui.backends.libvirt.connected import Connected
 from vmtui.backends.libvirt.display import Screens
 from vmtui.backends.printed import printed
+from vmtui.backends.ways_in import Console, Viewer
 from vmtui.errors import UnsupportedError, read_only
 from vmtui.keyboards import known
 from vmtui.model import VMId
