@@ -19,7 +19,7 @@ def consequences(plan: DeletePlan) -> list[str]:
         extent = "" if doomed.size_bytes is None else f" ({size(doomed.size_bytes)})"
         lines.append(f"{verb}: {doomed.what} {doomed.name}{extent}")
         if doomed.warning:
-            lines.append(f"  {doomed.warning}")
+            lines.append(f"  {'once it is purged, ' * plan.to_trash}{doomed.warning}")
     where = f"goes to {plan.spared_to}" if plan.spared_to else "as chosen"
     lines += [f"Stays: {d.what} {d.name} ({where})" for d in plan.doomed if d.spared]
     lines += [f"Stays: {kept.name} ({kept.why})" for kept in plan.kept]

@@ -226,8 +226,9 @@ async def test_deletion_spares_what_is_chosen_and_the_trash_gives_back() -> None
         await point(pilot, app, "win11")
         await press(pilot, "X")
         await until(pilot, lambda: "disk keys sealed in it are lost" in whole(app))
-        await press(pilot, "y")
-        assert isinstance(app.screen, DeleteScreen)  # the name has to be typed
+        await press(pilot, "t", "y")
+        assert isinstance(app.screen, DeleteScreen)  # for good: the name has to be typed
+        assert "Type win11 to do it" in whole(app)
         await press(pilot, "escape")
         await until(pilot, lambda: app.screen is app.dashboard)
         await press(pilot, "X")

@@ -250,11 +250,11 @@ async def test_its_process_is_known_to_others_until_it_ends(root: Path) -> None:
         adopted = swtpm.adopt(place)
         assert adopted is not None
         assert adopted.pid == process.pid
-        told = await tpm_state.facts(chip, place, adopted, active=True)
+        told = await tpm_state.facts(chip, place, adopted, active=True, lost=not adopted.alive)
         assert (told.health, told.encrypted, told.banks) == ("running", True, ("sha256",))
         process.kill()
         await adopted.exited()
-        told = await tpm_state.facts(chip, place, adopted, active=True)
+        told = await tpm_state.facts(chip, place, adopted, active=True, lost=not adopted.alive)
         assert told.health == swtpm.LOST
         adopted.release()
     finally:
@@ -282,9 +282,11 @@ async def test_facts_of_one_that_is_off(root: Path) -> None:
     (root / "run").mkdir()
     place = Place("qemu", root / "vms" / "plain", root / "run", Accel.TCG)
     chip = chip_in(root, "plain")
-    told = await tpm_state.facts(chip, place, None, active=False)
+    told = await tpm_state.facts(chip, place, None, active=True, lost=False)
+    assert "comes when the VM is started anew" in told.health  # it was added to a VM that runs
+    told = await tpm_state.facts(chip, place, None, active=False, lost=False)
     assert (told.health, told.model, told.version, told.state) == ("off", "crb", "2.0", chip.folder)
     chip.state.write_bytes(b"nonsense")
-    told = await tpm_state.facts(chip, place, None, active=False)
+    told = await tpm_state.facts(chip, place, None, active=False, lost=False)
     assert told.banks == ()
     assert told.health.startswith("the state of the TPM can't be read")

@@ -101,6 +101,8 @@ class DeleteScreen(ModalScreen[Plans | None]):
 
     def _to_type(self) -> str:
         """What has to be typed; empty: nothing is lost that can't be had again."""
+        if self._offers_trash and self._trash.on:
+            return ""
         losing = [
             plan
             for plan in self._list.plans

@@ -67,7 +67,9 @@ class Surrounded:
         """What it is, and where its state."""
         machine = self._machines.find(vm)
         return await tpm_state.facts(
-            _chip(machine), machine.place, machine.tpm, active=machine.active
+            *(_chip(machine), machine.place, machine.tpm),
+            active=machine.active,
+            lost=machine.tpm_lost,
         )
 
     async def back_up_tpm(self, vm: VMId, to: Path) -> None:

@@ -31,6 +31,9 @@ _QUESTIONS = {
     "1.2": bytes.fromhex("00c1 00000016 00000065 00000005 00000004 00000103"),
 }
 _HASHES = {0x04: "sha1", 0x0B: "sha256", 0x0C: "sha384", 0x0D: "sha512", 0x12: "sm3_256"}
+_MADE_AT_START = "off; its state is made at the first start"
+_NOT_YET = "not there yet: it comes when the VM is started anew"
+
 _WRONG_KEY = "HMAC failed"
 _NO_KEY = "Could not find plain data"
 
@@ -38,11 +41,18 @@ _NO_KEY = "Could not find plain data"
 # -- what it is ------------------------------------------------------------------------------
 
 
-async def facts(chip: Chip, place: Place, running: Process | None, *, active: bool) -> TpmFacts:
-    """What is known of it; `running` is the swtpm beside a QEMU that is `active`."""
+async def facts(
+    chip: Chip, place: Place, running: Process | None, *, active: bool, lost: bool
+) -> TpmFacts:
+    """What is known of it; `running` is the swtpm beside a QEMU that is `active`.
+
+    `lost`: QEMU was started with a TPM whose swtpm has ended.
+    """
     size_bytes = _size_bytes(chip.state)
     banks: tuple[str, ...] = ()
-    health = swtpm.LOST if active else "off; its state is made at the first start"
+    health = _NOT_YET if active else _MADE_AT_START
+    if lost:
+        health = swtpm.LOST
     if chip.model == swtpm.REMOVED:
         health = "taken out; its state is kept for when it comes back"
     elif active and running is not None and running.alive:
