@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +13,11 @@ from textual.widgets import Input
 
 from tests.tui.support import names, point, press, running, said, shown, state_of, until, whole
 from vmtui.app import VmtuiApp
+from vmtui.backends.base import DeletePlan
 from vmtui.backends.demo import DemoBackend
 from vmtui.hardware.settings import SETTINGS
-from vmtui.model import VM
+from vmtui.model import VM, VMId
+from vmtui.screens.ask import AskScreen
 from vmtui.screens.attaching import AskDevice
 from vmtui.screens.cpus import CpuPanel
 from vmtui.screens.deleting import DeleteScreen
@@ -244,6 +247,35 @@ async def test_deletion_spares_what_is_chosen_and_the_trash_gives_back() -> None
         await press(pilot, "r")
         await until(pilot, lambda: "win11" in names(app))
         await until(pilot, lambda: "The trash is empty." in whole(app))
+
+
+class Slow(DemoBackend):
+    """Its deletions take their time to be planned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.ready = asyncio.Event(), asyncio.Event()
+
+    async def delete_plan(self, vm: VMId) -> DeletePlan:
+        self.asked.set()
+        await self.ready.wait()
+        return await super().delete_plan(vm)
+
+
+async def test_a_question_that_is_late_is_called_off() -> None:
+    slow = Slow()
+    async with running(slow, size=SIZE) as (app, pilot):
+        await point(pilot, app, "old-db")
+        await press(pilot, "X")
+        await until(pilot, slow.asked.is_set)
+        await press(pilot, "y")  # meant for the question
+        assert app.screen is app.dashboard
+        await press(pilot, "escape")
+        slow.ready.set()
+        await press(pilot, "y")  # meant for the dashboard again: another VM like it
+        await until(pilot, lambda: isinstance(app.screen, AskScreen))
+        await press(pilot, "escape", "X")
+        await until(pilot, lambda: isinstance(app.screen, DeleteScreen))
 
 
 async def test_restrict_is_one_plan() -> None:

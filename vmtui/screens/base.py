@@ -10,6 +10,7 @@ from typing import ClassVar, Protocol
 from textual import on
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
+from textual.worker import Worker
 
 from vmtui.actions import BY_ID, Action, Scope
 from vmtui.backends.base import Feature
@@ -112,7 +113,7 @@ class FleetScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         *bindings(),
-        Binding("escape", "back", "back", show=False),
+        Binding("escape", "escape", "back", show=False),
     ]
 
     VIEW_ACTIONS: ClassVar[frozenset[str]] = frozenset(
@@ -127,6 +128,7 @@ class FleetScreen(Screen[None]):
         self.view = context.fleet.view()
         self._refused: tuple[str, float] = ("", 0.0)
         self._held = False
+        self._awaited: Worker[None] | None = None
 
     def show(self, view: FleetView) -> None:
         """Take over `view`."""
@@ -149,6 +151,14 @@ class FleetScreen(Screen[None]):
         if rows:
             return rows[0].ref.uri
         return self.view.connections[0].uri if self.view.connections else None
+
+    def action_escape(self) -> None:
+        """No question, if one is about to come; else one step back."""
+        if self._awaited is None:
+            self.action_back()
+        else:
+            self._awaited.cancel()
+            self.release()
 
     def action_back(self) -> None:
         """One step back."""
@@ -197,16 +207,19 @@ class FleetScreen(Screen[None]):
 
         return refusal
 
-    def hold(self) -> None:
+    def hold(self, awaited: Worker[None] | None = None) -> None:
         """Take no more keys for actions: a dialog or a console is about to take the terminal.
 
-        What is typed ahead is meant for that, and must not reboot anything here.
+        What is typed ahead is meant for that, and must not reboot anything here. As long as
+        `awaited` only reads what it is going to ask about, Esc ends it.
         """
         self._held = True
+        self._awaited = awaited
 
     def release(self) -> None:
         """Take keys again."""
         self._held = False
+        self._awaited = None
 
     def on_screen_resume(self) -> None:
         """While another screen hid it, it was not drawn."""

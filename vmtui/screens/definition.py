@@ -63,6 +63,7 @@ async def _turn(screen: FleetScreen, one: Edit) -> DefinitionText | None:
     async def turned() -> tuple[DefinitionText | None]:
         return (await one.turn(),)
 
+    screen.hold()  # from here on there is a text that Esc must not lose
     return (await lent(screen, turned))[0]
 
 

@@ -44,16 +44,17 @@ def to_vms(screen: FleetScreen, action: Action, rows: Sequence[VMView], hidden: 
     from vmtui.screens.opening import OPENERS  # noqa: PLC0415
 
     if action.id in CONFIGURERS:
-        screen.hold()  # from this key on, not from when the worker runs
-        screen.app.run_worker(CONFIGURERS[action.id](screen, rows), group="configuring")
+        work = CONFIGURERS[action.id](screen, rows)
+        # From this key on, not from when the worker runs.
+        screen.hold(screen.app.run_worker(work, group="configuring"))
         return
     if action.prepare is None:
         screen.hold()
         screen.app.run_worker(OPENERS[action.id](screen, rows), group="console", exclusive=True)
         return
+    worker = screen.app.run_worker(_act(screen, action, rows, hidden), group="actions")
     if action.dangerous:
-        screen.hold()
-    screen.app.run_worker(_act(screen, action, rows, hidden), group="actions")
+        screen.hold(worker)
 
 
 async def _act(screen: FleetScreen, action: Action, rows: Sequence[VMView], hidden: int) -> None:
