@@ -1,7 +1,7 @@
 # Targets for users (run, setup) and for developers (the rest). `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup dev lint test check hard bench reference dist format clean
+.PHONY: help run setup dev lint test check hard bench reference pictures dist format clean
 
 PYTHON := .venv/bin/python
 # Quick tests wait more than they work; a guest takes a CPU. Those that measure run last, alone.
@@ -46,6 +46,10 @@ bench: dev ## Measure; ONLY="tour listing" chooses benchmarks
 
 reference: dev ## Write anew: docs of keys, commands, settings, figures; manual; completion
 	$(PYTHON) -m reference
+
+pictures: dev ## Draw anew: the pictures in the docs, of the demo fleet and of a real guest
+	VMTUI_UPDATE_GOLDEN=1 $(PYTEST) -q tests/tui/test_picture.py
+	$(PYTHON) -m reference.real_guest
 
 dist: dev ## Build wheel and sdist into dist, and check them
 	rm -rf dist
