@@ -141,7 +141,8 @@ class Panel(Lines):
             top += [Segment(" ", edge), *corner, Segment(" ", edge)]
         top.append(Segment("─╮", edge))
         lines: list[Line] = [top]
-        body = list(self.body(inner, height - 2))[: max(0, height - 2)]
+        room = inner and height > 2
+        body = list(self.body(inner, height - 2))[: height - 2] if room else []
         for row in range(max(0, height - 2)):
             content = Strip(body[row] if row < len(body) else []).adjust_cell_length(inner)
             lines.append([Segment("│ ", edge), *content, Segment(" │", edge)])

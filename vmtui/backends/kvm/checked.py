@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -45,6 +46,9 @@ def convert(content: dict[str, Any]) -> Definition:
         raise ValueError(f"uuid = {definition.uuid!r} is not made of letters, digits and '-'")
     if definition.console.count("serial") > SERIAL_PORTS:
         raise ValueError(f"console: there are {SERIAL_PORTS} serial ports at most")
+    for key, path in _paths(definition):
+        if "\0" in path:
+            raise ValueError(f"{key} = {path!r} is not a path")
     for disk in definition.disk:
         check_disk(disk)
     for nic in definition.nic:
@@ -61,6 +65,15 @@ def convert(content: dict[str, Any]) -> Definition:
     _check_machine(definition)
     _check_drives(definition)
     return definition
+
+
+def _paths(definition: Definition) -> Iterator[tuple[str, str]]:
+    """The files and folders that it names, by key."""
+    yield "tpm_key", definition.tpm_key
+    for disk in definition.disk:
+        yield "disk: file", disk.file
+        yield from (("disk: base", base.file) for base in disk.base)
+    yield from (("share: path", share.path) for share in definition.share)
 
 
 def _check_machine(definition: Definition) -> None:

@@ -85,6 +85,13 @@ def found(root: Element, part: str, cards: Cards | None = None) -> Element:
 
 def address(hostdev: Element) -> str:
     """That of a host's device, as HostDevice has it; empty for one by other means."""
+    try:
+        return _address(hostdev)
+    except ValueError:  # what stands there is no number
+        return ""
+
+
+def _address(hostdev: Element) -> str:
     spot = hostdev.find("source/address")
     if hostdev.get("type") == "pci" and spot is not None:
         domain, bus, slot, function = (int(spot.get(name) or "0", 16) for name in _PCI)

@@ -19,6 +19,7 @@ from vmtui.backends.libvirt.configuring.knobs import Knob, listed
 from vmtui.errors import InputError
 from vmtui.hardware.values import Value
 from vmtui.model import Firmware
+from vmtui.units import whole_number
 
 KEYS, SECURE = "enrolled-keys", "secure-boot"
 
@@ -105,7 +106,7 @@ def _bootable(root: Element) -> Iterator[Element]:
 def _ordered(root: Element) -> list[Element]:
     """Devices that have a place of their own in the boot order, the first first."""
     devices = [one for one in root.iterfind("devices/*") if one.find("boot") is not None]
-    return sorted(devices, key=lambda one: int(got(one, "boot", "order") or 0))
+    return sorted(devices, key=lambda one: whole_number(got(one, "boot", "order")) or 0)
 
 
 def _read_order(root: Element) -> Value:

@@ -127,8 +127,8 @@ def _wanted_pins(text: str, most: int) -> dict[int, str]:
             )
         if which == "all":
             wanted |= dict.fromkeys(range(most), cpus)
-        elif int(which) < most:
-            wanted[int(which)] = cpus
+        elif (index := whole_number(which)) is not None and index < most:
+            wanted[index] = cpus
         else:
             raise InputError(f"there is no vCPU {which}", why=f"it has {most}, counted from 0")
     return wanted
