@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 from textual.content import Content
+from textual.geometry import Size
 
 from vmtui.consoles import Attachment, OpenConsole
 from vmtui.widgets.console_lines import ATTACHMENTS
@@ -77,8 +78,16 @@ class Tiles(Container):
         """Tiles beside each other."""
         if not self._seen:
             return 1
-        most = max(1, self.size.width // TILE_LEAST[0])
+        most = max(1, self._room.width // TILE_LEAST[0])
         return min(most, math.ceil(math.sqrt(len(self._seen))))
+
+    @property
+    def _room(self) -> Size:
+        """Before the first layout what there will be, nearly.
+
+        Laid out wrongly even for a moment, a console would scroll away what it then has room for.
+        """
+        return self.size or self.app.size
 
     def view(self, console: OpenConsole) -> TerminalView | None:
         """What shows that console."""
@@ -113,7 +122,7 @@ class Tiles(Container):
     def _share_out(self) -> None:
         columns = self.columns
         rows = math.ceil(max(1, len(self._seen)) / columns)
-        low = self.size.height // rows < TILE_LEAST[1]
+        low = self._room.height // rows < TILE_LEAST[1]
         self.styles.grid_size_columns = columns
         self.styles.grid_rows = str(TILE_LEAST[1]) if low and rows > 1 else "1fr"
         self.styles.overflow_y = "auto" if low else "hidden"
