@@ -24,6 +24,7 @@ class BootKind(StrEnum):
     DISK = "disk"  # a copy of a disk image
     ISO = "iso"  # an installer or live medium
     NONE = "none"  # an empty disk
+    KERNEL = "kernel"  # of the library, with its initrd
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Boot:
     firmware: Firmware | None = None  # the only one that starts it; None: any, or not known
     disk_minimum_bytes: int | None = None
     memory_minimum_bytes: int | None = None
+    initrd: Path | None = None  # of a kernel
+    append: str = ""  # a kernel's command line
 
     @property
     def label(self) -> str:

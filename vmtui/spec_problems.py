@@ -180,6 +180,12 @@ def _firmware_problems(spec: VMSpec, limits: Limits) -> Iterable[Problem]:
         yield Problem("firmware", f"{_named(spec.boot)} starts from BIOS only.", "Choose BIOS.")
     elif made_for is not None and made_for is not Firmware.BIOS and spec.firmware is Firmware.BIOS:
         yield Problem("firmware", f"{_named(spec.boot)} starts from UEFI only.", "Choose UEFI.")
+    elif spec.boot.kind is BootKind.KERNEL and spec.firmware is Firmware.SECURE_BOOT:
+        yield Problem(
+            "firmware",
+            "Secure Boot does not check a kernel that QEMU boots itself.",
+            "Choose BIOS or UEFI.",
+        )
     if spec.firmware is not Firmware.BIOS:
         yield from _missing("firmware", spec.firmware.value, limits)
     if spec.tpm:

@@ -110,7 +110,7 @@ async def test_a_direct_vm_that_leans_on_an_image_is_asked_for_whatever_is_conne
         ["-c", "test:///default", "images", "remove", "-y", "web-server"]
     )
     assert await imaging.images(options) == 4
-    assert "disks of v lean on it" in capsys.readouterr().err
+    assert "v can't do without it" in capsys.readouterr().err
 
 
 async def test_plans_and_refusals(run: Run, tmp_path: Path) -> None:

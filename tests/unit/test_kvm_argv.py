@@ -14,6 +14,7 @@ from vmtui.backends.kvm.hardware import (
     BaseDefinition,
     DiskDefinition,
     HostDeviceDefinition,
+    KernelDefinition,
     NicDefinition,
     ShareDefinition,
     TopologyDefinition,
@@ -53,6 +54,12 @@ ISO = DiskDefinition("/isos/a, b.iso", "raw", DiskKind.CDROM, read_only=True)
 
 CASES: dict[str, tuple[Definition, Place]] = {
     "micro": (MICRO, replace(PLACE, kernel=KERNEL)),
+    "kernel-alone": (
+        msgspec.structs.replace(
+            MICRO, boot=BootKind.KERNEL, kernel=KernelDefinition("/images/k/kernel"), disk=(DISK,)
+        ),
+        replace(PLACE, kernel=KernelFiles(Path("/images/k/kernel"), None, "")),
+    ),
     "micro-with-disk-on-kvm": (
         msgspec.structs.replace(MICRO, vcpus=4, disk=(DISK,)),
         replace(PLACE, kernel=KERNEL, accel=Accel.KVM),

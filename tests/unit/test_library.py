@@ -144,7 +144,7 @@ async def test_one_in_use_is_not_removed_and_the_users_are_named(
     async def users() -> list[str]:
         return ["a", "b"]
 
-    with pytest.raises(RefusedError, match="disks of a, b lean on it"):
+    with pytest.raises(RefusedError, match="a, b can't do without it"):
         await library.remove("web", users)
     async with library.held("web") as image:
         with pytest.raises(BusyError):

@@ -37,6 +37,10 @@ CASES = {
             console_log="/var/log/libvirt/qemu/web-console.log",
         ),
     ),
+    "kernel-alone": (
+        VMSpec("web", boot=Boot(BootKind.KERNEL, Path("/i/k/kernel"), "raw", image="k")),
+        replace(PARTS, kernel=Kernel("/images/vmtui-image-k-0123456789ab.kernel", None, "")),
+    ),
     "disk": (
         VMSpec("web", boot=BLANK, vcpus=4, memory_bytes=4 * GIB, description="a < b & c > d"),
         replace(
@@ -138,6 +142,9 @@ def test_what_is_written_is_what_is_read(name: str) -> None:
     assert (vm.tags, vm.throwaway) == (spec.tags, spec.throwaway)
     assert definition.own == metadata.of_spec(spec, parts.seed)
     assert definition.backing == tuple(m.path for d in parts.drives for m in d.backing)
+    kernel = parts.kernel
+    booted = (kernel.kernel, kernel.initrd) if kernel else ()
+    assert definition.boot_files == tuple(filter(None, booted))
     assert len(vm.nics) == len(parts.cards)
     if not parts.test_driver:
         assert vm.accel is parts.accel

@@ -47,9 +47,11 @@ def _add_import(command: argparse.ArgumentParser) -> None:
         "file",
         metavar="FILE",
         help="qcow2, raw, VMDK, VDI, VHD, VHDX, OVA, OVF, .vmx, libvirt's XML, quickemu's .conf, "
-        "Lima's YAML or an ISO; compressed as well",
+        "Lima's YAML or an ISO, compressed as well; or a Linux kernel",
     )
     command.add_argument("--name", metavar="NAME", help="in the library (default: as the file)")
+    command.add_argument("--initrd", metavar="FILE", help="a kernel's initial RAM disk")
+    command.add_argument("--append", metavar="CMDLINE", help="a kernel's command line")
     command.add_argument(
         "--plan", action="store_true", help="only say what would come, and what would not"
     )

@@ -18,7 +18,7 @@ from vmtui.commands.telling import clear_progress, on_terminal
 from vmtui.errors import EXIT_DONE, InputError, StateError, UnsupportedError
 from vmtui.images.export import export_disk, export_ova
 from vmtui.images.image import ImageKind
-from vmtui.images.imports import importing
+from vmtui.images.imports import importing, kernels
 from vmtui.images.imports.foreign import Foreign, ForeignNic
 from vmtui.images.library import Library
 from vmtui.images.qemu_img import Source
@@ -43,6 +43,8 @@ _VIRT_V2V_HELPS = "if the guest does not start: import it with --virt-v2v, which
 async def import_image(options: argparse.Namespace) -> int:
     """`vmtui images import FILE`."""
     path = _absolute(options.file)
+    if await asyncio.to_thread(kernels.asked_for, path, options.initrd, options.append):
+        return await _import_kernel(options, path)
     planned = await importing.plan(path)
     if options.plan:
         _tell_plan(planned, as_json=options.json)
@@ -66,12 +68,48 @@ async def import_image(options: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+async def _import_kernel(options: argparse.Namespace, path: Path) -> int:
+    if options.virt_v2v:
+        raise InputError("virt-v2v can't convert a kernel", why="it has no disk")
+    initrd = _absolute(options.initrd) if options.initrd else None
+    kernel = await asyncio.to_thread(kernels.look, path, initrd, options.append or "")
+    if options.plan:
+        _tell_kernel(kernel, as_json=options.json)
+        return EXIT_DONE
+    _tell_notes(kernel.notes)
+    # The version of a kernel is in its file's name, and is a good one here.
+    image = await kernels.import_kernel(kernel, options.name or path.name, Library(), on_terminal)
+    clear_progress()
+    if options.json:
+        told = {"images": (image,), "foreign": Foreign("kernel", path.name), "notes": kernel.notes}
+        print_json(msgspec.to_builtins(told, enc_hook=str))
+        return EXIT_DONE
+    what = "a kernel with its initrd" if image.initrd else "a kernel"
+    print(plain(f"{image.name} is in the library: {what}"))
+    print(f"Make a VM of it: {plain(_creation(image.name, Foreign('kernel')))}")
+    return EXIT_DONE
+
+
+def _tell_kernel(kernel: kernels.Kernel, *, as_json: bool) -> None:
+    if as_json:
+        print_json(msgspec.to_builtins(kernel, enc_hook=str))
+        return
+    print(plain(f"kernel: {kernel.path.name}, for {kernel.arch}"))
+    if kernel.initrd:
+        print(plain(f"initrd: {kernel.initrd.name}"))
+    print(plain(f"command line: {kernel.append or 'none'}"))
+    _tell_notes(kernel.notes)
+
+
 async def export_image(options: argparse.Namespace) -> int:
     """`vmtui images export NAME FILE`."""
     library, target = Library(), _absolute(options.file)
     image = await asyncio.to_thread(library.image, options.name)
     if image.kind is ImageKind.ISO:
         raise InputError(f"{image.name} is an ISO", hint=f"It is a file: copy {image.path}")
+    if image.kind is ImageKind.KERNEL:
+        files = " and ".join(str(file) for file in (image.path, image.initrd) if file)
+        raise InputError(f"{image.name} is a kernel", hint=f"Copy {files}")
     described = Foreign(
         "vmtui",
         image.name,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vmtui.errors import InputError
 from vmtui.images.disks import check_promise, look
-from vmtui.images.formats import PACKINGS, probe
+from vmtui.images.formats import PACKINGS, kernel_arch, probe
 from vmtui.spec import Boot, BootKind
 
 
@@ -41,6 +41,11 @@ def _iso_bytes(path: Path) -> int:
         raise InputError(
             f"{path} is compressed with {found}",
             hint=f"Import it, which unpacks it: vmtui images import {path}",
+        )
+    if kernel_arch(path):
+        raise InputError(
+            f"{path} is a kernel",
+            hint=f"Import it: vmtui images import {path} --initrd FILE --append CMDLINE",
         )
     if found != "iso":
         return 0

@@ -29,6 +29,9 @@ _VHD_MAGIC = b"conectix"
 PACKINGS = {b"\x1f\x8b": "gz", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zst"}
 """How a single file can be packed, by magic."""
 
+_KERNELS = ((0x202, b"HdrS", "amd64"), (56, b"ARM\x64", "arm64"))
+"""Where a kernel's image has its magic: the kernel's documentation, x86/boot and arm64/booting."""
+
 _TAR_MAGIC = (257, b"ustar")
 _ZIP_MAGIC = b"PK\x03\x04"
 
@@ -71,6 +74,12 @@ def read_text(path: Path, limit_bytes: int) -> str:
             f"{path.name} is too large for a definition", why=f"the limit is {limit_bytes} bytes"
         )
     return content.decode("utf-8-sig", errors="replace")
+
+
+def kernel_arch(path: Path) -> str:
+    """What a Linux kernel is for, `amd64` or `arm64`; "" for what is none. Raises InputError."""
+    head = read_piece(path, 0, HEAD_BYTES)
+    return next((arch for at, magic, arch in _KERNELS if head[at:].startswith(magic)), "")
 
 
 def probe(path: Path, offset_bytes: int = 0, size_bytes: int | None = None) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -12,10 +14,13 @@ import tomli_w
 from vmtui import toml
 from vmtui.errors import InputError
 from vmtui.files import is_file, write_whole
+from vmtui.images.checksums import digest
 from vmtui.model import Firmware
+from vmtui.progress import ProgressSink
 
 VERSION = 1
 RECORD = "image.toml"
+INITRD = "initrd"
 
 
 class ImageKind(StrEnum):
@@ -48,6 +53,9 @@ class Image:
     disk_minimum_bytes: int | None = None
     memory_minimum_bytes: int | None = None
     added_at_s: float = 0.0  # Unix time
+    initrd: Path | None = None  # of a kernel
+    initrd_sha256: str = ""
+    append: str = ""  # a kernel's command line
 
 
 class _Record(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -67,11 +75,20 @@ class _Record(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw
     disk_minimum_bytes: int | None = None
     memory_minimum_bytes: int | None = None
     added_at_s: float = 0.0
+    initrd: str = ""
+    initrd_sha256: str = ""
+    append: str = ""
 
 
 def file_name(kind: ImageKind, image_format: str) -> str:
     """What an image's file is called in its folder."""
-    return "image.iso" if kind is ImageKind.ISO else f"disk.{image_format}"
+    match kind:
+        case ImageKind.ISO:
+            return "image.iso"
+        case ImageKind.KERNEL:
+            return "kernel"
+        case _:
+            return f"disk.{image_format}"
 
 
 def read(folder: Path) -> Image:
@@ -85,19 +102,34 @@ def read(folder: Path) -> Image:
         record = msgspec.convert(content, _Record)
     except (OSError, ValueError) as error:  # TOML's, msgspec's and Unicode's errors are ValueErrors
         raise _broken(folder, f"{path.name}: {error}") from error
-    file = folder / record.file
-    if file.parent != folder or not is_file(file) or file.is_symlink():
-        raise _broken(folder, f"its file {record.file!r} is not there")
     known = {key: getattr(record, key) for key in _Record.__struct_fields__}
     del known["version"], known["file"]
-    return Image(name=folder.name, path=file, **known)
+    known["initrd"] = _file(folder, record.initrd) if record.initrd else None
+    return Image(name=folder.name, path=_file(folder, record.file), **known)
+
+
+def _file(folder: Path, name: str) -> Path:
+    file = folder / name
+    if file.parent != folder or not is_file(file) or file.is_symlink():
+        raise _broken(folder, f"its file {name!r} is not there")
+    return file
 
 
 def write(folder: Path, image: Image) -> None:
     """Write down what is known of the image whose file is in `folder`. Blocks."""
     known = {key: getattr(image, key) for key in _Record.__struct_fields__ if hasattr(image, key)}
+    known["initrd"] = image.initrd.name if image.initrd else ""
     record = _Record(version=VERSION, file=image.path.name, **known)
     write_whole(folder / RECORD, tomli_w.dumps(msgspec.to_builtins(record)).encode())
+
+
+async def summed(image: Image, progress: ProgressSink) -> Image:
+    """With the sums of its files that are not known yet."""
+    sum_ = image.sha256 or await digest(image.path, "sha256", progress)
+    initrd_sum = image.initrd_sha256
+    if image.initrd and not initrd_sum:
+        initrd_sum = await digest(image.initrd, "sha256", progress)
+    return replace(image, sha256=sum_, initrd_sha256=initrd_sum)
 
 
 def _broken(folder: Path, why: str) -> InputError:
@@ -105,4 +137,15 @@ def _broken(folder: Path, why: str) -> InputError:
         f"the image {folder.name} can't be used",
         why=why,
         hint=f"Remove it and get it again: vmtui images remove {folder.name}",
+    )
+
+
+def no_such_image(name: str, known: Sequence[str]) -> InputError:
+    """The error for a name that nobody knows, with those that are like it."""
+    near = difflib.get_close_matches(name, known, n=4, cutoff=0.5)
+    shown = ", ".join(near or known[:8]) + ("" if near or len(known) <= 8 else " …")
+    told = f"Did you mean {shown}?" if near else f"There is: {shown}."
+    return InputError(
+        f"there is no image {name!r}",
+        hint=told if known else "See: vmtui images list",
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import difflib
 import os
 import shutil
 import tempfile
@@ -18,8 +17,7 @@ import platformdirs
 from vmtui.errors import BusyError, InputError, OperationError, RefusedError
 from vmtui.files import flush_folder, not_writable, sweep
 from vmtui.images import image as record
-from vmtui.images.checksums import digest
-from vmtui.images.image import Image, ImageKind
+from vmtui.images.image import Image, ImageKind, no_such_image
 from vmtui.locks import try_lock, wait_lock
 from vmtui.progress import ProgressSink, no_progress
 from vmtui.spec import BootKind, name_problem
@@ -132,7 +130,7 @@ class Library:
     async def add(
         self, image: Image, progress: ProgressSink = no_progress, *, summed: bool = True
     ) -> Image:
-        """Take the file at `image.path` into the library: all of it, or nothing.
+        """Take the image's files into the library: all of it, or nothing.
 
         A file in a folder of `scratch` is moved, any other copied. Without `summed` a sum that is
         not known is left to the first `verify`: for what was made here, and comes with none.
@@ -142,16 +140,13 @@ class Library:
         async with self.scratch() as folder:
             stage = folder / "image"
             stage.mkdir()
-            file = stage / record.file_name(image.kind, image.format)
             try:
-                await whole_in_thread(self._take, image.path, file)
+                added = await whole_in_thread(self._taken, image, stage)
             except OSError as error:
                 raise not_writable(self.root, error) from error
-            sum_ = image.sha256
-            if summed and not sum_:
-                sum_ = await digest(file, "sha256", progress)
-            added = replace(image, path=file, sha256=sum_, added_at_s=time.time())
-            await whole_in_thread(record.write, stage, added)
+            if summed:
+                added = await record.summed(added, progress)
+            await whole_in_thread(record.write, stage, replace(added, added_at_s=time.time()))
             async with self._changing():
                 self.refuse_name(image.name)
                 try:
@@ -161,7 +156,13 @@ class Library:
             await asyncio.to_thread(flush_folder, self.root)
         return self.image(image.name)
 
-    def _take(self, source: Path, file: Path) -> None:
+    def _taken(self, image: Image, stage: Path) -> Image:
+        """The same with its files in `stage`."""
+        file = self._take(image.path, stage / record.file_name(image.kind, image.format))
+        initrd = self._take(image.initrd, stage / record.INITRD) if image.initrd else None
+        return replace(image, path=file, initrd=initrd)
+
+    def _take(self, source: Path, file: Path) -> Path:
         ours = source.parent.parent == self.root and source.parent.name.startswith(_ARRIVING)
         if ours:
             source.rename(file)
@@ -174,6 +175,7 @@ class Library:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        return file
 
     @asynccontextmanager
     async def held(self, name: str) -> AsyncIterator[Image]:
@@ -214,22 +216,25 @@ class Library:
         await asyncio.to_thread(shutil.rmtree, grave, ignore_errors=True)
 
     async def verify(self, name: str, progress: ProgressSink = no_progress) -> Image:
-        """Compute the sum again. Raises OperationError if the file is no longer what it was.
+        """Compute its sums again. Raises OperationError if a file is no longer what it was.
 
         An image that came without one has it from now on.
         """
         async with self.held(name) as image:
-            found = await digest(image.path, "sha256", progress)
+            found = await record.summed(replace(image, sha256="", initrd_sha256=""), progress)
             if not image.sha256:
-                first = replace(image, sha256=found)
-                await whole_in_thread(record.write, image.path.parent, first)
-                return first
-        if found != image.sha256:
-            raise OperationError(
-                f"the image {name} is not what it was",
-                why=f"its SHA-256 is {found}, and it came with {image.sha256}",
-                hint=f"Remove it and get it again: vmtui images remove {name}",
-            )
+                await whole_in_thread(record.write, image.path.parent, found)
+                return found
+        for whose, now, then in (
+            ("its", found.sha256, image.sha256),
+            ("its initrd's", found.initrd_sha256, image.initrd_sha256),
+        ):
+            if now != then:
+                raise OperationError(
+                    f"the image {name} is not what it was",
+                    why=f"{whose} SHA-256 is {now}, and it came with {then}",
+                    hint=f"Remove it and get it again: vmtui images remove {name}",
+                )
         return image
 
     def sweep(self) -> None:
@@ -284,17 +289,6 @@ def _refuse_used(name: str, names: Sequence[str]) -> None:
     if names:
         raise RefusedError(
             f"the image {name} is in use",
-            why=f"disks of {', '.join(names)} lean on it",
+            why=f"{', '.join(names)} can't do without it",
             hint="Delete those VMs first.",
         )
-
-
-def no_such_image(name: str, known: Sequence[str]) -> InputError:
-    """The error for a name that nobody knows, with those that are like it."""
-    near = difflib.get_close_matches(name, known, n=4, cutoff=0.5)
-    shown = ", ".join(near or known[:8]) + ("" if near or len(known) <= 8 else " …")
-    told = f"Did you mean {shown}?" if near else f"There is: {shown}."
-    return InputError(
-        f"there is no image {name!r}",
-        hint=told if known else "See: vmtui images list",
-    )

@@ -34,6 +34,9 @@ async def resolve(image: str, library: Library | None = None) -> Boot:
 
 def boot_from(image: Image) -> Boot:
     """How to boot from an image of the library. Raises UnsupportedError."""
+    if image.kind is ImageKind.KERNEL:
+        kernel = Boot(BootKind.KERNEL, image.path, image.format, image=image.name)
+        return _described(replace(kernel, initrd=image.initrd, append=image.append), image)
     if image.kind not in (ImageKind.CLOUD, ImageKind.DISK, ImageKind.ISO):
         raise UnsupportedError(f"a VM can't be made from {image.name}: it is a {image.kind}")
     return _described(

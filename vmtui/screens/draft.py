@@ -172,12 +172,17 @@ def _short(size_bytes: int) -> str:
     return size(size_bytes).replace(" ", "").replace("iB", "")
 
 
+_WHAT = {BootKind.ISO: "ISO", BootKind.KERNEL: "kernel"}
+
+
 def described(boot: Boot | None) -> str:
     """What an image was found to be."""
     if boot is None:
         return "looking …"
     if boot.image:
-        what = "cloud image" if boot.cloud else "ISO" if boot.kind is BootKind.ISO else "disk image"
+        what = "cloud image" if boot.cloud else _WHAT.get(boot.kind, "disk image")
+        if boot.initrd:
+            what += " with its initrd"
         user = f", user {boot.user}" if boot.user else ""
         return f"a {what}{user}{'' if boot.path else ', pulled first'}".replace("a ISO", "an ISO")
     match boot.kind:
@@ -187,5 +192,5 @@ def described(boot: Boot | None) -> str:
             return "an empty disk"
         case BootKind.ISO:
             return f"an ISO of {size(boot.virtual_size_bytes)}"
-        case BootKind.DISK:
+        case _:
             return f"a {boot.format} disk of {size(boot.virtual_size_bytes)}, copied"

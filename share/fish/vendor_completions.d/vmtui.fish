@@ -51,7 +51,7 @@ function _shtab_vmtui_using
 end
 
 set -g _shtab_vmtui_commands list show top exporter create preset 'preset list' 'preset show' 'preset save' sandbox clone images 'images list' 'images show' 'images pull' 'images remove' 'images verify' 'images import' 'images export' export start shutdown pause resume reboot reset stop delete set settings attach detach undo devices cores edit ksm balloon tpm firmware isolation restrict trash console log screen type key view ssh cp wait balance doctor config completion
-set -g _shtab_vmtui_opts_with_value --accel --add-disk --cloud-init --confirm --connect --count --cpus --description --disk --escape --file --firmware --for --forward --from --image --interval --keep --layout --listen --log --media --memory --model --name --network --output --preset --record --replay --share --sort --ssh-key --tag --timeout --until --user --vm -c -f -o
+set -g _shtab_vmtui_opts_with_value --accel --add-disk --append --cloud-init --confirm --connect --count --cpus --description --disk --escape --file --firmware --for --forward --from --image --initrd --interval --keep --layout --listen --log --media --memory --model --name --network --output --preset --record --replay --share --sort --ssh-key --tag --timeout --until --user --vm -c -f -o
 
 complete -c vmtui -e
 complete -c vmtui -f
@@ -221,9 +221,11 @@ complete -c vmtui -n '_shtab_vmtui_using images import' -l read-only -d 'refuse 
 complete -c vmtui -n '_shtab_vmtui_using images import' -l demo -d 'the demo fleet, in memory'
 complete -c vmtui -n '_shtab_vmtui_using images import' -l json -d 'print JSON'
 complete -c vmtui -n '_shtab_vmtui_using images import' -l name -x -d 'in the library (default: as the file)'
+complete -c vmtui -n '_shtab_vmtui_using images import' -l initrd -xka "(__fish_complete_path (commandline -ct))" -d 'a kernel'"'"'s initial RAM disk'
+complete -c vmtui -n '_shtab_vmtui_using images import' -l append -x -d 'a kernel'"'"'s command line'
 complete -c vmtui -n '_shtab_vmtui_using images import' -l plan -d 'only say what would come, and what would not'
 complete -c vmtui -n '_shtab_vmtui_using images import' -l virt-v2v -d 'let virt-v2v give the guest drivers for the hardware of VMs here'
-complete -c vmtui -n '_shtab_vmtui_using images import; and test $_shtab_vmtui_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'qcow2, raw, VMDK, VDI, VHD, VHDX, OVA, OVF, .vmx, libvirt'"'"'s XML, quickemu'"'"'s .conf, Lima'"'"'s YAML or an ISO; compressed as well'
+complete -c vmtui -n '_shtab_vmtui_using images import; and test $_shtab_vmtui_npos -eq 0' -ka "(__fish_complete_path (commandline -ct))" -d 'qcow2, raw, VMDK, VDI, VHD, VHDX, OVA, OVF, .vmx, libvirt'"'"'s XML, quickemu'"'"'s .conf, Lima'"'"'s YAML or an ISO, compressed as well; or a Linux kernel'
 complete -c vmtui -n '_shtab_vmtui_using images; and test $_shtab_vmtui_npos -eq 0' -a export -d 'Write an image to a file of its own.'
 complete -c vmtui -n '_shtab_vmtui_using images export' -s h -l help -d 'show this help message and exit'
 complete -c vmtui -n '_shtab_vmtui_using images export' -s c -l connect -x -d 'a connection: kvm:, demo:, or any URI of libvirt; may be given several times'

@@ -45,7 +45,7 @@ class KernelFiles:
     """What is booted without any firmware's help."""
 
     kernel: Path
-    initrd: Path
+    initrd: Path | None
     cmdline: str
 
 
@@ -193,8 +193,10 @@ def _boot(definition: Definition, place: Place) -> Iterator[str]:
         yield from ("-boot", options("strict=off", **menu))
     if place.kernel:
         yield from ("-kernel", str(place.kernel.kernel))
-        yield from ("-initrd", str(place.kernel.initrd))
-        yield from ("-append", place.kernel.cmdline)
+        if place.kernel.initrd:
+            yield from ("-initrd", str(place.kernel.initrd))
+        if place.kernel.cmdline:
+            yield from ("-append", place.kernel.cmdline)
     if place.firmware is None:
         return
     if definition.firmware is Firmware.SECURE_BOOT:

@@ -12,12 +12,14 @@ from vmtui.backends.kvm.definition import VERSION, Definition
 from vmtui.backends.kvm.hardware import (
     check_disk,
     check_host_device,
+    check_kernel,
     check_nic,
     check_share,
     check_size,
 )
 from vmtui.model import DiskKind
 from vmtui.parts import DiskBus
+from vmtui.spec import BootKind
 from vmtui.units import MIB, parse_size_bytes, size
 
 _UUID = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -61,6 +63,7 @@ def convert(content: dict[str, Any]) -> Definition:
         raise ValueError("share: two folders have the same tag")
     if definition.ssh.user and not _USER.fullmatch(definition.ssh.user):
         raise ValueError(f"ssh: user = {definition.ssh.user!r} is not a user's name")
+    _check_boot(definition)
     _check_memory(definition)
     _check_machine(definition)
     _check_drives(definition)
@@ -70,10 +73,20 @@ def convert(content: dict[str, Any]) -> Definition:
 def _paths(definition: Definition) -> Iterator[tuple[str, str]]:
     """The files and folders that it names, by key."""
     yield "tpm_key", definition.tpm_key
+    if definition.kernel is not None:
+        yield "kernel: file", definition.kernel.file
+        yield "kernel: initrd", definition.kernel.initrd
     for disk in definition.disk:
         yield "disk: file", disk.file
         yield from (("disk: base", base.file) for base in disk.base)
     yield from (("share: path", share.path) for share in definition.share)
+
+
+def _check_boot(definition: Definition) -> None:
+    if (definition.kernel is not None) is not (definition.boot is BootKind.KERNEL):
+        raise ValueError('boot = "kernel" and a [kernel] belong together')
+    if definition.kernel is not None:
+        check_kernel(definition.kernel)
 
 
 def _check_machine(definition: Definition) -> None:

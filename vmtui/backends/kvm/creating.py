@@ -29,6 +29,7 @@ from vmtui.backends.kvm.hardware import (
     PLUGGABLE,
     PORTS,
     BaseDefinition,
+    KernelDefinition,
     NicDefinition,
     ShareDefinition,
     TopologyDefinition,
@@ -42,7 +43,7 @@ from vmtui.images import micro
 from vmtui.images.library import Library
 from vmtui.model import Accel, DiskKind, Firmware, VMId
 from vmtui.parts import Forward, NetworkKind, NicSpec
-from vmtui.spec import BootKind, VMSpec, name_problem
+from vmtui.spec import Boot, BootKind, VMSpec, name_problem
 from vmtui.whole import whole_in_thread
 
 SSH_PORT = 22
@@ -142,6 +143,7 @@ def designed(spec: VMSpec, taken: set[int], base: BaseDefinition | None = None) 
         memory=memory_text(spec.memory_bytes),
         boot=spec.boot.kind,
         image=spec.boot.label,
+        kernel=_kernel(spec.boot),
         firmware=spec.firmware,
         tpm=spec.tpm,
         accel=spec.accel,
@@ -171,6 +173,12 @@ def designed(spec: VMSpec, taken: set[int], base: BaseDefinition | None = None) 
         return convert(content)
     except (msgspec.ValidationError, ValueError) as error:
         raise InputError(f"{spec.name} can't be made", why=str(error)) from error
+
+
+def _kernel(boot: Boot) -> KernelDefinition | None:
+    if boot.kind is not BootKind.KERNEL:
+        return None
+    return KernelDefinition(str(boot.path), str(boot.initrd or ""), boot.append, boot.image)
 
 
 def _in_ports(definition: Definition) -> Definition:

@@ -11,6 +11,7 @@ from vmtui.backends.kvm.hardware import (
     BalanceDefinition,
     DiskDefinition,
     HostDeviceDefinition,
+    KernelDefinition,
     NicDefinition,
     Port,
     Positive,
@@ -61,6 +62,7 @@ class Definition(
     memory: str
     boot: BootKind
     image: str = ""
+    kernel: KernelDefinition | None = None
     firmware: Firmware = Firmware.BIOS
     firmware_keys: bool = True
     tpm: bool | Literal["crb", "tis"] = False
@@ -166,7 +168,9 @@ class Definition(
     def images(self) -> frozenset[str]:
         """The images of the library that it can't be without."""
         media = {disk.image for disk in self.disk}
-        return frozenset(media | {base.image for disk in self.disk for base in disk.base}) - {""}
+        bases = {base.image for disk in self.disk for base in disk.base}
+        kernel = {self.kernel.image} if self.kernel else set()
+        return frozenset(media | bases | kernel) - {""}
 
     def leans_on(self, uuid: str) -> bool:
         """Whether a disk of the VM with that UUID is below one of its own."""

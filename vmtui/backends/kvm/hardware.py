@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -46,6 +47,18 @@ class BaseDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     modified_ns: int
     image: str = ""
     vm: str = ""
+
+
+class KernelDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A kernel that QEMU boots itself, with whole paths; `append` is its command line.
+
+    `image` is its name in the library of images.
+    """
+
+    file: str
+    initrd: str = ""
+    append: str = ""
+    image: str = ""
 
 
 class DiskDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -229,6 +242,15 @@ def check_size(key: str, text: str) -> None:
         parse_size_bytes(text)
     except ValueError as error:
         raise ValueError(f"{key} = {text!r}: {error}") from error
+
+
+def check_kernel(kernel: KernelDefinition) -> None:
+    """Raise ValueError for what QEMU could not be told."""
+    for path in filter(None, (kernel.file, kernel.initrd)):
+        if not Path(path).is_absolute():
+            raise ValueError(f"kernel: {path!r} is not a whole path")
+    if not kernel.append.isprintable():
+        raise ValueError(f"kernel: append = {kernel.append!r} is not one plain line")
 
 
 def check_disk(disk: DiskDefinition) -> None:

@@ -7,6 +7,7 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 
@@ -23,7 +24,7 @@ from vmtui.backends.kvm.running import Running
 from vmtui.backends.kvm.tuning import Tuned
 from vmtui.command import missing
 from vmtui.errors import InputError, OperationError, StateError, VmtuiError
-from vmtui.files import tail, write_whole
+from vmtui.files import is_file, tail, write_whole
 from vmtui.images import micro
 from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, Accel, Power, State
 from vmtui.spec import BootKind
@@ -142,18 +143,31 @@ async def _with_free_ports(
 async def outfitted(name: str, definition: Definition, place: Place) -> Place:
     """`place` with what this machine has for the VM. Raises MissingError."""
     proof = await prove() if definition.accel is Accel.AUTO else None
-    kernel = None
-    if definition.boot is BootKind.MICRO:
-        image = micro.cached() or await micro.ensure(lambda _: None)
-        cmdline = f"{image.cmdline} vmtui.hostname={name}"
-        kernel = KernelFiles(image.kernel, image.initrd, cmdline)
     return replace(
         place,
         accel=proof.accel if proof else definition.accel,
         firmware=firmware.files(definition.firmware, place.folder, keys=definition.firmware_keys),
-        kernel=kernel,
+        kernel=await _kernel(name, definition),
         virtiofs=await virtiofsd.served(definition),
     )
+
+
+async def _kernel(name: str, definition: Definition) -> KernelFiles | None:
+    if definition.boot is BootKind.MICRO:
+        image = micro.cached() or await micro.ensure(lambda _: None)
+        return KernelFiles(image.kernel, image.initrd, f"{image.cmdline} vmtui.hostname={name}")
+    kernel = definition.kernel
+    if kernel is None:
+        return None
+    files = Path(kernel.file), Path(kernel.initrd) if kernel.initrd else None
+    for file in filter(None, files):
+        if not await asyncio.to_thread(is_file, file):
+            raise OperationError(
+                f"{name} can't be started",
+                why=f"its kernel needs {file}, which is not there",
+                hint="Put it back, or name another in vm.toml ([kernel]).",
+            )
+    return KernelFiles(*files, kernel.append)
 
 
 def _check_sockets(name: str, definition: Definition, place: Place) -> None:

@@ -45,6 +45,7 @@ class Definition:
     console_logs: tuple[tuple[str, str], ...] = ()  # the files of those consoles that have one
     agent_connected: bool = False
     backing: tuple[str, ...] = ()  # all files below the disks
+    boot_files: tuple[str, ...] = ()  # a kernel and its initrd, if no firmware looks for them
     has_balloon: bool = False
     stats_period_s: int | None = None  # how often the guest reports its memory
     own: Own = metadata.NOTHING
@@ -88,6 +89,9 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
             source
             for disk in root.iterfind("devices/disk")
             for source in _sources(disk.iter("backingStore"))
+        ),
+        boot_files=tuple(
+            path for tag in ("kernel", "initrd") if (path := root.findtext(f"os/{tag}"))
         ),
         has_balloon=balloon is not None and balloon.get("model") != "none",
         stats_period_s=(_integer(stats.get("period")) or None) if stats is not None else None,

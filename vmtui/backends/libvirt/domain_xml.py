@@ -37,7 +37,7 @@ class Kernel:
     """What is booted without any firmware's help."""
 
     kernel: str
-    initrd: str
+    initrd: str | None
     cmdline: str
 
 
@@ -135,8 +135,10 @@ def _os(domain: ET.Element, spec: VMSpec, parts: Parts) -> None:
         ET.SubElement(firmware, "feature", enabled=secure, name="enrolled-keys")
     if parts.kernel:
         _text(os, "kernel", parts.kernel.kernel)
-        _text(os, "initrd", parts.kernel.initrd)
-        _text(os, "cmdline", parts.kernel.cmdline)
+        if parts.kernel.initrd:
+            _text(os, "initrd", parts.kernel.initrd)
+        if parts.kernel.cmdline:
+            _text(os, "cmdline", parts.kernel.cmdline)
 
 
 def _features(domain: ET.Element, spec: VMSpec, parts: Parts) -> None:

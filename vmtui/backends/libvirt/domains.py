@@ -79,7 +79,7 @@ class Domains:
         users: dict[str, set[str]] = {}
         for one in await self.definitions.all_of(self._bridge, seen):
             sources = [disk.source for disk in one.vm.disks if disk.source]
-            for path in (*sources, *one.backing):
+            for path in (*sources, *one.backing, *one.boot_files):
                 image = image_of(path, library)
                 if image is not None:
                     users.setdefault(image, set()).add(one.vm.name)

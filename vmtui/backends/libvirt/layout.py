@@ -18,7 +18,7 @@ from vmtui.backends.libvirt.storage import medium_name, readable_in_place
 from vmtui.backends.libvirt.volumes import Volumes
 from vmtui.errors import InputError
 from vmtui.images import micro
-from vmtui.images.library import Library
+from vmtui.images.library import Image, Library
 from vmtui.images.qemu_img import Source, convert
 from vmtui.images.seed import seed
 from vmtui.parts import DiskBus
@@ -67,7 +67,9 @@ async def lay_out(spec: VMSpec, vm: str, places: Places, library: Library, folde
     layout = Layout(folder)
     boot = spec.boot
     if boot.kind is BootKind.MICRO:
-        layout.kernel = await _kernel(layout, spec.name)
+        layout.kernel = await _micro(layout, spec.name)
+    elif boot.kind is BootKind.KERNEL:
+        layout.kernel = await _kernel(layout, boot, places, library)
     disk = await _disk(layout, spec, places, library)
     if disk is not None:
         layout.drives.append(disk)
@@ -126,11 +128,8 @@ def _blank(layout: Layout, name: str, size_bytes: int) -> Medium:
 
 
 async def _base(layout: Layout, boot: Boot, path: Path, places: Places, library: Library) -> str:
-    """The image itself, where QEMU runs as this user; else the pool gets it, once."""
-    if places.session and await asyncio.to_thread(readable_in_place, path, places):
-        return str(path)
     image = await asyncio.to_thread(library.image, boot.image)
-    return layout.shared(image_volume(boot.image, image.sha256, image.format), path, boot.image)
+    return await _there(layout, places, image, path, image.sha256)
 
 
 def image_volume(image: str, sha256: str, file_format: str) -> str:
@@ -169,7 +168,24 @@ def _scratch() -> str | None:
 # -- the rest ------------------------------------------------------------------------------------
 
 
-async def _kernel(layout: Layout, name: str) -> Kernel:
+async def _kernel(layout: Layout, boot: Boot, places: Places, library: Library) -> Kernel:
+    image = await asyncio.to_thread(library.image, boot.image)
+    kernel = await _there(layout, places, image, image.path, image.sha256)
+    if image.initrd is None:
+        return Kernel(kernel, None, boot.append)
+    initrd = await _there(layout, places, image, image.initrd, image.initrd_sha256)
+    return Kernel(kernel, initrd, boot.append)
+
+
+async def _there(layout: Layout, places: Places, image: Image, path: Path, sha256: str) -> str:
+    """A file of an image itself, where QEMU runs as this user; else the pool gets it, once."""
+    if places.session and await asyncio.to_thread(readable_in_place, path, places):
+        return str(path)
+    name = image_volume(image.name, sha256, path.suffix[1:] or path.name)
+    return layout.shared(name, path, image.name)
+
+
+async def _micro(layout: Layout, name: str) -> Kernel:
     image = await micro.ensure()
     kernel, initrd = [
         layout.shared(
