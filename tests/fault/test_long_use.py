@@ -20,7 +20,7 @@ def objects() -> Counter[str]:
     return Counter(
         kind.__name__
         for kind in kinds
-        if kind.__name__ in KEEPING or kind.__module__.startswith("vmtui")
+        if kind.__name__ in KEEPING or str(kind.__module__).startswith("vmtui")
     )
 
 
