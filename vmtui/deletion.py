@@ -15,11 +15,12 @@ def consequences(plan: DeletePlan) -> list[str]:
     lines = [f"{plan.name} is on: it is forced off first."] if plan.force_off else []
     going = [doomed for doomed in plan.doomed if not doomed.spared]
     verb = "To the trash" if plan.to_trash else "Deleted for good"
+    then = "once it is purged, " if plan.to_trash else ""
     for doomed in going:
         extent = "" if doomed.size_bytes is None else f" ({size(doomed.size_bytes)})"
         lines.append(f"{verb}: {doomed.what} {doomed.name}{extent}")
         if doomed.warning:
-            lines.append(f"  {'once it is purged, ' * plan.to_trash}{doomed.warning}")
+            lines.append(f"  {then}{doomed.warning}")
     where = f"goes to {plan.spared_to}" if plan.spared_to else "as chosen"
     lines += [f"Stays: {d.what} {d.name} ({where})" for d in plan.doomed if d.spared]
     lines += [f"Stays: {kept.name} ({kept.why})" for kept in plan.kept]

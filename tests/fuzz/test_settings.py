@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.fuzz.broken import DEEP, DIGITS, encoded, quick, texts, told, trees
+from tests.unit.test_recipe import WHOLE
 from vmtui.config import Config, load
 from vmtui.images.catalogue import catalogue
 from vmtui.recipe import read_file, read_preset, specified
@@ -42,30 +43,7 @@ firmware = "uefi"
 user = "me"
 serial_console = true
 """
-RECIPE = """
-[[vm]]
-name = "web"
-image = "debian-13"
-vcpus = 4
-topology = "1x2x2"
-cpu_model = "Nehalem"
-memory = "2G"
-balloon = "512M"
-disk = "20G"
-disks = ["10G,bus=scsi,cache=none,discard=off"]
-media = ["/iso/drivers.iso"]
-firmware = "uefi"
-tpm = true
-accel = "tcg"
-network = ["bridge:br0", "user"]
-forward = ["2222:22", "0.0.0.0:8080:80", "80"]
-share = ["/src:src,ro"]
-boot_order = ["disk", "network"]
-user = "me"
-ssh_keys = ["own"]
-packages = ["nginx"]
-tags = ["lab"]
-
+RECIPE = f"""{WHOLE}
 [[vm]]
 name = "micro"
 preset = "micro"

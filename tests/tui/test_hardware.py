@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.tui.support import names, point, press, running, said, shown, state_o
 from vmtui.app import VmtuiApp
 from vmtui.backends.base import DeletePlan
 from vmtui.backends.demo import DemoBackend
+from vmtui.hardware.around import TpmFacts, TpmHealth
 from vmtui.hardware.settings import SETTINGS
 from vmtui.model import VM, VMId
 from vmtui.screens.ask import AskScreen
@@ -276,6 +278,26 @@ async def test_a_question_that_is_late_is_called_off() -> None:
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
         await press(pilot, "escape", "X")
         await until(pilot, lambda: isinstance(app.screen, DeleteScreen))
+
+
+class Unwell(DemoBackend):
+    """Its TPMs are as they are told to be."""
+
+    health: str = TpmHealth.AWAITED
+
+    async def tpm(self, vm: VMId) -> TpmFacts:
+        return replace(await super().tpm(vm), health=self.health)
+
+
+async def test_only_what_is_wrong_with_a_tpm_is_marked_so() -> None:
+    backend = Unwell()
+    async with running(backend, size=SIZE) as (app, pilot):
+        await point(pilot, app, "win11")
+        await press(pilot, "t")
+        await until(pilot, lambda: TpmHealth.AWAITED in whole(app))
+        assert f"✗ {TpmHealth.AWAITED}" not in whole(app)
+        backend.health = "swtpm has ended"
+        await until(pilot, lambda: "✗ swtpm has ended" in whole(app))
 
 
 async def test_restrict_is_one_plan() -> None:

@@ -13,7 +13,7 @@ from vmtui.backends.demo_machine import UNWILLING, firmware_files
 from vmtui.backends.demo_refusals import pinned
 from vmtui.errors import InputError, OperationError, StateError, UnsupportedError, read_only
 from vmtui.files import not_writable, write_whole
-from vmtui.hardware.around import Balloon, Barrier, FirmwareFacts, Mark, TpmFacts
+from vmtui.hardware.around import Balloon, Barrier, FirmwareFacts, Mark, TpmFacts, TpmHealth
 from vmtui.hardware.changes import Assign, Detach
 from vmtui.hardware.cores import CoreMap, HostCpu, Placed, parse_cpus
 from vmtui.hardware.settings import PartKind
@@ -118,7 +118,7 @@ class DemoAround(DemoHardware):
             state=Path(f"/vms/{found.name}/tpm"),
             size_bytes=TPM_STATE_BYTES,
             encrypted=bool(values["tpm.encrypted"]),
-            health="running" if found.state.active else "off",
+            health=TpmHealth.RUNNING if found.state.active else TpmHealth.OFF,
             log="swtpm: listening on its private socket\nswtpm: the guest took ownership\n",
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, StrEnum
 from pathlib import Path
 
 from vmtui.hardware.changes import Change
@@ -19,6 +19,17 @@ class Balloon:
     answers: bool | None = None  # whether the guest has a driver; None: not known
 
 
+class TpmHealth(StrEnum):
+    """How a TPM is with which nothing is wrong, in words."""
+
+    RUNNING = "running"
+    OFF = "off"
+    NEW = "off; its state is made at the first start"
+    AWAITED = "not there yet: it comes when the VM is started anew"
+    REMOVED = "taken out; its state is kept for when it comes back"
+    ELSEWHERE = "not told: its swtpm runs on another machine"
+
+
 @dataclass(frozen=True, slots=True)
 class TpmFacts:
     """A software TPM and its state."""
@@ -29,7 +40,7 @@ class TpmFacts:
     state: Path | None  # the folder, where it can be told
     size_bytes: int | None
     encrypted: bool | None
-    health: str  # `running`, `off`, or what is wrong
+    health: str  # one of `TpmHealth`, or what is wrong
     log: str = ""  # the end of swtpm's own
 
 

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from vmtui import configuring
 from vmtui.backends.abilities import Tpms
 from vmtui.errors import UnsupportedError
-from vmtui.hardware.around import TpmFacts
+from vmtui.hardware.around import TpmFacts, TpmHealth
 from vmtui.hardware.changes import Assign
 from vmtui.hardware.tree import Hardware
 from vmtui.screens.panel import Command, Seen
@@ -55,8 +55,9 @@ class TpmPanel(VMPanel):
         rows: list[Row] = []
         if hardware.active and entry is not None and entry.now != entry.next:
             rows.append((("at next boot", "quiet"), (f"◆ {plain(str(entry.next))}", "warn")))
-        health = {"running": ("running", "good"), "off": ("off", "quiet")}
-        ill = (f"✗ {plain(facts.health)}", "bad")
+        health = plain(facts.health), "good" if facts.health == TpmHealth.RUNNING else "quiet"
+        if facts.health not in set(TpmHealth):
+            health = f"✗ {plain(facts.health)}", "bad"
         encrypted = {True: "yes, by a key of its own", False: "no", None: "not known"}
         rows += [
             (("model", "quiet"), (plain(facts.model).upper(), "strong")),
@@ -65,7 +66,7 @@ class TpmPanel(VMPanel):
             (("state", "quiet"), (plain(str(facts.state or "not known")), "text")),
             (("size", "quiet"), (size(facts.size_bytes), "text")),
             (("encrypted", "quiet"), (encrypted[facts.encrypted], "text")),
-            (("health", "quiet"), health.get(facts.health, ill)),
+            (("health", "quiet"), health),
         ]
         log = plain(facts.log, keep_lines=True).splitlines()[-LOG_LINES:]
         for place, line in enumerate(log):

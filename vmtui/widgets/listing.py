@@ -48,19 +48,14 @@ class Listing(Lines):
 
     def _lines(self, width: int) -> list[Line]:
         lines: list[Line] = []
-        room = max(10, width - sum(self._widths))
         for row in self._rows:
-            if len(row) == 1:
-                [(text, ink)] = row
-                pieces = textwrap.wrap(text, max(10, width)) or [""]
-                lines += ([Segment(piece, getattr(self.ink, ink))] for piece in pieces)
-                continue
             *cells, (text, ink) = row
+            widths = self._widths if cells else ()
             head = [
                 Segment(fit(cell, cells_width), getattr(self.ink, cell_ink))
-                for (cell, cell_ink), cells_width in zip(cells, self._widths, strict=True)
+                for (cell, cell_ink), cells_width in zip(cells, widths, strict=True)
             ]
-            for piece in textwrap.wrap(text, room) or [""]:
+            for piece in textwrap.wrap(text, max(10, width - sum(widths))) or [""]:
                 lines.append([*head, Segment(piece, getattr(self.ink, ink))])
-                head = [Segment(" " * sum(self._widths))]
+                head = [Segment(" " * sum(widths))]
         return lines

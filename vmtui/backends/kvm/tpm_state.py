@@ -19,7 +19,7 @@ from vmtui.backends.kvm.tpm_backup import FORMAT, Manifest, packed, unpacked
 from vmtui.command import run
 from vmtui.errors import InputError, OperationError, VmtuiError
 from vmtui.files import not_writable, write_new, write_whole
-from vmtui.hardware.around import TpmFacts
+from vmtui.hardware.around import TpmFacts, TpmHealth
 from vmtui.units import plain
 from vmtui.whole import whole_in_thread
 
@@ -31,9 +31,6 @@ _QUESTIONS = {
     "1.2": bytes.fromhex("00c1 00000016 00000065 00000005 00000004 00000103"),
 }
 _HASHES = {0x04: "sha1", 0x0B: "sha256", 0x0C: "sha384", 0x0D: "sha512", 0x12: "sm3_256"}
-_MADE_AT_START = "off; its state is made at the first start"
-_NOT_YET = "not there yet: it comes when the VM is started anew"
-
 _WRONG_KEY = "HMAC failed"
 _NO_KEY = "Could not find plain data"
 
@@ -50,15 +47,16 @@ async def facts(
     """
     size_bytes = _size_bytes(chip.state)
     banks: tuple[str, ...] = ()
-    health = _NOT_YET if active else _MADE_AT_START
-    if lost:
-        health = swtpm.LOST
+    runs = running is not None and running.alive
+    health: str
     if chip.model == swtpm.REMOVED:
-        health = "taken out; its state is kept for when it comes back"
-    elif active and running is not None and running.alive:
-        health = "running"
-    elif not active and size_bytes is not None:
-        health = "off"
+        health = TpmHealth.REMOVED
+    elif lost:
+        health = swtpm.LOST
+    elif active:
+        health = TpmHealth.RUNNING if runs else TpmHealth.AWAITED
+    else:
+        health = TpmHealth.NEW if size_bytes is None else TpmHealth.OFF
     if size_bytes is not None:
         try:
             banks = await read_banks(chip, chip.state, place.runtime.parent)

@@ -23,13 +23,12 @@ from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.places import Places
 from vmtui.errors import UnsupportedError, VmtuiError
 from vmtui.files import not_writable, tail
-from vmtui.hardware.around import TpmFacts
+from vmtui.hardware.around import TpmFacts, TpmHealth
 from vmtui.model import VMId
 from vmtui.units import plain
 from vmtui.whole import whole_in_thread
 
 LOG_BYTES = 2000
-ELSEWHERE = "not told: its swtpm runs on another machine"
 
 _CLEARED = ".cleared"
 
@@ -74,12 +73,12 @@ def _size_bytes(held: Held) -> int | None:
 
 def _health(places: Places, held: Held, *, made: bool) -> str:
     if held.model == swtpm.REMOVED:
-        return "taken out; its state is kept for when it comes back"
+        return TpmHealth.REMOVED
     if not held.active:
-        return "off" if made else "off; its state is made at the first start"
+        return TpmHealth.OFF if made else TpmHealth.NEW
     if not places.local:
-        return ELSEWHERE
-    return "running" if _runs(held) else swtpm.LOST
+        return TpmHealth.ELSEWHERE
+    return TpmHealth.RUNNING if _runs(held) else swtpm.LOST
 
 
 def _runs(held: Held) -> bool:
