@@ -63,8 +63,14 @@ class GuestShell:
     async def run(self, command: str) -> str:
         """What `command` prints. It has to succeed."""
         await self._type(command)
-        async with asyncio.timeout(COMMAND_LIMIT_S):
-            printed = await self._until(r"^ended \d+\n")
+        try:
+            async with asyncio.timeout(COMMAND_LIMIT_S):
+                printed = await self._until(r"^ended \d+\n")
+        except TimeoutError as error:
+            error.add_note(
+                f"The guest has said since: {self._unread[-4000:].decode('utf-8', 'replace')}"
+            )
+            raise
         text, _, status = printed.rpartition("ended ")
         assert int(status) == 0, f"{command}: {text}"
         return text.strip()

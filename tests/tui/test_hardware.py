@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +17,7 @@ from vmtui.app import VmtuiApp
 from vmtui.backends.base import DeletePlan
 from vmtui.backends.demo import DemoBackend
 from vmtui.hardware.around import TpmFacts, TpmHealth
+from vmtui.hardware.changes import Change, ChangePlan, When
 from vmtui.hardware.settings import SETTINGS
 from vmtui.model import VM, VMId
 from vmtui.screens.ask import AskScreen
@@ -278,6 +279,37 @@ async def test_a_question_that_is_late_is_called_off() -> None:
         await until(pilot, lambda: isinstance(app.screen, AskScreen))
         await press(pilot, "escape", "X")
         await until(pilot, lambda: isinstance(app.screen, DeleteScreen))
+
+
+class SlowToPlan(DemoBackend):
+    """Its changes take their time to be planned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.ready = asyncio.Event(), asyncio.Event()
+
+    async def plan(self, vm: VMId, changes: Sequence[Change], when: When = When.AUTO) -> ChangePlan:
+        self.asked.set()
+        await self.ready.wait()
+        return await super().plan(vm, changes, when)
+
+
+async def test_a_question_of_a_panel_that_is_late_is_called_off() -> None:
+    slow = SlowToPlan()
+    async with running(slow, size=SIZE) as (app, pilot):
+        await point(pilot, app, "pihole")
+        await press(pilot, "B")
+        await until(pilot, lambda: "restrict" in whole(app))
+        await press(pilot, "r")
+        await until(pilot, slow.asked.is_set)
+        await press(pilot, "r", "escape")
+        assert isinstance(app.screen, IsolationPanel)  # it was for the question
+        slow.ready.set()
+        await press(pilot, "r")
+        await plan(pilot, app)
+        await press(pilot, "escape", "escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        assert not app.dashboard.is_held
 
 
 class Unwell(DemoBackend):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from textual import events
 
 from tests.tui.support import point, press, running, until
 from vmtui.backends.demo import DemoBackend
@@ -95,3 +96,22 @@ async def test_the_tour_never_holds_up_the_loop(uri: str) -> None:
         assert worst.cpu_s < HELD_UP_S, worst.what
         assert worst.wall_s < WAITED_S, worst.what
         assert app.screen is app.dashboard
+
+
+ASKS = frozenset({"configuring", "console", "actions", "create", "images"})
+"""The groups of workers that open what was asked for."""
+
+
+ALL = tuple(key for keys in TOUR for key in keys)
+
+
+@pytest.mark.parametrize("keys", [*TOUR, ALL], ids=lambda keys: " ".join(keys)[:30])
+async def test_esc_leaves_also_what_is_not_on_the_screen_yet(keys: tuple[str, ...]) -> None:
+    async with running(DemoBackend("demo:")) as (app, pilot):
+        await point(pilot, app, "web-01")
+        for key in keys:  # all before the first of them is looked at
+            app.post_message(events.Key(key, None))
+        await pilot.pause()
+        await until(pilot, lambda: not any(w.is_running and w.group in ASKS for w in app.workers))
+        await until(pilot, lambda: app.screen is app.dashboard)
+        await until(pilot, lambda: not app.dashboard.is_held)

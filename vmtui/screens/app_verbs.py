@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.screen import Screen
 from textual.worker import WorkType
 
@@ -20,6 +20,7 @@ from vmtui.screens.creating import create, show_images
 from vmtui.screens.dashboard import Dashboard
 from vmtui.screens.doctor import DoctorScreen
 from vmtui.screens.help import HelpScreen
+from vmtui.screens.holding import Releasing
 from vmtui.screens.ksm import KsmPanel
 from vmtui.screens.palette import PLAIN_NAMES, hardware_commands
 from vmtui.screens.tasks import TasksScreen
@@ -28,7 +29,7 @@ from vmtui.units import plain
 from vmtui.views import TaskStatus
 
 
-class AppVerbs(App[None]):
+class AppVerbs(Releasing):
     """What the VmtuiApp is made of, and those of its actions, by id."""
 
     fleet: Fleet
@@ -39,28 +40,24 @@ class AppVerbs(App[None]):
         """`n`."""
         screen = self.screen
         if isinstance(screen, FleetScreen):
-            screen.hold()
-            self.run_worker(create(screen, self.dashboard), group="create")
+            screen.bring(partial(create, screen, self.dashboard), "create")
 
     def view_sandbox(self) -> None:
         """`N`."""
         screen = self.screen
         if isinstance(screen, FleetScreen):
-            screen.hold()
-            self.run_worker(create(screen, self.dashboard, preset="sandbox"), group="create")
+            screen.bring(partial(create, screen, self.dashboard, preset="sandbox"), "create")
 
     def view_images(self) -> None:
         """`I`."""
         screen = self.screen
         if isinstance(screen, FleetScreen):
-            screen.hold()
-            self.run_worker(show_images(screen, self.dashboard), group="images")
+            screen.bring(partial(show_images, screen, self.dashboard), "images")
 
     def view_trash(self) -> None:
         """`Z`."""
         screen = self.screen
         if isinstance(screen, FleetScreen):
-            screen.hold()
             self.push_screen(TrashScreen(screen))
 
     def view_ksm(self) -> None:
@@ -69,7 +66,6 @@ class AppVerbs(App[None]):
         if isinstance(screen, FleetScreen):
             connection = screen.view.connection(screen.host_uri() or "")
             if connection is not None:
-                screen.hold()
                 self.push_screen(KsmPanel(screen, connection))
 
     def view_retry(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ClassVar
 
 from textual import events, on
@@ -26,6 +27,7 @@ from vmtui.progress import Progress, ProgressSink
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.confirm import ConfirmScreen, Question
 from vmtui.screens.doing import Outcome, tell, tell_error
+from vmtui.screens.holding import Holding
 from vmtui.screens.memory_settings import set_by_typing, turn_balance
 from vmtui.units import duration, parse_size_bytes, plain, size
 from vmtui.views import TaskStatus, VMView
@@ -51,7 +53,7 @@ WORDS = {
 }
 
 
-class BalloonScreen(ModalScreen[None]):
+class BalloonScreen(ModalScreen[None], Holding):
     """Asking is not getting: the target stands until the guest has reached it, or does not."""
 
     DEFAULT_CSS = """
@@ -226,7 +228,7 @@ class BalloonScreen(ModalScreen[None]):
     def action_insist(self) -> None:
         """`!`: below the floor, after asking."""
         if self._balloon is not None:
-            self.app.run_worker(self._insist(self._slider.target_bytes), group="configuring")
+            self.bring(partial(self._insist, self._slider.target_bytes), "configuring")
 
     async def _insist(self, target_bytes: int) -> None:
         lines = (
@@ -299,8 +301,9 @@ class BalloonScreen(ModalScreen[None]):
     def _set(self, what: Callable[..., Awaitable[None]], *keys: str) -> None:
         row = self._over.context.fleet.view().row(self._ref)
         if row is not None:
-            self.app.run_worker(what(self._over, row, *keys), group="configuring")
+            self.bring(partial(what, self._over, row, *keys), "configuring")
 
     def action_close(self) -> None:
         """Back; what was asked for goes on."""
-        self.dismiss()
+        if not self.call_off():
+            self.dismiss()

@@ -9,8 +9,6 @@ from typing import ClassVar, Protocol
 
 from textual import on
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
-from textual.worker import Worker
 
 from vmtui.actions import BY_ID, Action, Scope
 from vmtui.backends.base import Feature
@@ -18,6 +16,7 @@ from vmtui.balance.balancer import Balancer
 from vmtui.config import Config
 from vmtui.consoles import ConsoleKey, OpenConsoles
 from vmtui.fleet import Fleet
+from vmtui.screens.holding import Holding
 from vmtui.screens.keys import bindings, shown_key
 from vmtui.shelf import Shelf
 from vmtui.views import ConnectionStatus, FleetView, VMView
@@ -108,7 +107,7 @@ def creating_refusal(view: FleetView, needed: Feature = Feature.CREATE) -> str:
     return ""
 
 
-class FleetScreen(Screen[None]):
+class FleetScreen(Holding):
     """A screen with VMs on it: all actions of the table have their keys here."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -127,8 +126,6 @@ class FleetScreen(Screen[None]):
         self.context = context
         self.view = context.fleet.view()
         self._refused: tuple[str, float] = ("", 0.0)
-        self._held = False
-        self._awaited: Worker[None] | None = None
 
     def show(self, view: FleetView) -> None:
         """Take over `view`."""
@@ -154,11 +151,8 @@ class FleetScreen(Screen[None]):
 
     def action_escape(self) -> None:
         """No question, if one is about to come; else one step back."""
-        if self._awaited is None:
+        if not self.call_off():
             self.action_back()
-        else:
-            self._awaited.cancel()
-            self.release()
 
     def action_back(self) -> None:
         """One step back."""
@@ -174,7 +168,6 @@ class FleetScreen(Screen[None]):
 
         topics = self.topics()
         if topics:
-            self.hold()
             self.app.push_screen(ExplainScreen(self.context, topics))
         else:
             self._refuse("There are no figures here.")
@@ -207,35 +200,17 @@ class FleetScreen(Screen[None]):
 
         return refusal
 
-    def hold(self, awaited: Worker[None] | None = None) -> None:
-        """Take no more keys for actions: a dialog or a console is about to take the terminal.
-
-        What is typed ahead is meant for that, and must not reboot anything here. As long as
-        `awaited` only reads what it is going to ask about, Esc ends it.
-        """
-        self._held = True
-        self._awaited = awaited
-
-    def release(self) -> None:
-        """Take keys again."""
-        self._held = False
-        self._awaited = None
-
     def on_screen_resume(self) -> None:
         """While another screen hid it, it was not drawn."""
         if self.is_mounted:
             self.show(self.context.fleet.view())
-
-    def on_screen_suspend(self) -> None:
-        """Another screen has the keys now."""
-        self.release()
 
     def action_do(self, action_id: str) -> None:
         """Do an action of the table, or say why not."""
         from vmtui.screens import doing  # noqa: PLC0415 (it opens screens, which are made of this)
 
         action = BY_ID[action_id]
-        if self._held:
+        if self.is_held:
             return
         refusal = self.refusal(action)
         if refusal:
@@ -260,7 +235,7 @@ class FleetScreen(Screen[None]):
         refusal = action.refusal(row.vm, self.view.connection(row.ref.uri))
         if refusal:
             self._refuse(refusal)
-        elif not self._held:
+        elif not self.is_held:
             doing.to_vms(self, action, [row], 0)
 
     def _refuse(self, reason: str) -> None:

@@ -30,7 +30,6 @@ async def ask_and_clone(screen: FleetScreen, rows: Sequence[VMView]) -> None:
     if len(rows) > 1:
         refusal = "VMs are cloned one at a time: each is asked for a name."
     if refusal:
-        screen.release()
         tell(screen, "clone", [Outcome(f"{name}: not done. {refusal}", ok=False)])
         return
     new = await screen.app.push_screen_wait(

@@ -27,7 +27,6 @@ def _for_one(what: Callable[[FleetScreen, VMView], Awaitable[None]]) -> Opener:
 
     async def opened(screen: FleetScreen, rows: Sequence[VMView]) -> None:
         if len(rows) > 1:
-            screen.release()
             text = f"That is for one VM at a time, and {len(rows)} are marked: Esc unmarks."
             screen.app.notify(text, severity="warning", markup=False, timeout=4)
         else:
@@ -60,7 +59,6 @@ def show_hardware(screen: FleetScreen, ref: VMRef, key: str = "") -> None:
         own.show_hardware(key)
         screen.app.push_screen(own)
     else:
-        screen.release()
         screen.show_hardware(key)
 
 

@@ -33,8 +33,7 @@ async def create(
     """Ask, make, start, attach; for a worker of the app."""
     app, fleet, shelf = screen.app, screen.context.fleet, screen.context.shelf
     if not creating_connections(screen.context):
-        screen.release()  # the last one went down just now
-        return
+        return  # the last one went down just now
     rows = screen.targets()
     uri = rows[0].ref.uri if rows else None
     form = CreateScreen(screen.context, uri, preset=preset, image=image)

@@ -209,7 +209,8 @@ class Dashboard(Glances, LogReader, FleetScreen):
         self._look()
 
     @on(VMTable.Opened)
-    def _opened(self) -> None:
+    def action_open_vm(self) -> None:
+        """Enter, at once: the keys that follow are for what it opens."""
         from vmtui.screens.vm import VMScreen  # noqa: PLC0415
 
         ref = self.table.rows.pointed
@@ -217,10 +218,15 @@ class Dashboard(Glances, LogReader, FleetScreen):
             self.app.push_screen(VMScreen(self.context, ref, self.detail.tab))
 
     @on(HostPane.Opened)
-    def _host_opened(self, event: HostPane.Opened) -> None:
+    def action_open_host(self) -> None:
+        """Enter on a host, as above."""
+        if self.hosts.current is not None:
+            self._show_host(self.hosts.current.uri)
+
+    def _show_host(self, uri: str) -> None:
         from vmtui.screens.host import HostScreen  # noqa: PLC0415
 
-        self.app.push_screen(HostScreen(self.context, event.uri))
+        self.app.push_screen(HostScreen(self.context, uri))
 
     @on(Detail.TabChanged)
     def _tab_changed(self) -> None:
@@ -291,7 +297,7 @@ class Dashboard(Glances, LogReader, FleetScreen):
         """`o`."""
         uri = self.host_uri()
         if uri is not None:
-            self.post_message(HostPane.Opened(uri))
+            self._show_host(uri)
 
     def view_alarm(self) -> None:
         """`a`."""

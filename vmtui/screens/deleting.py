@@ -178,5 +178,4 @@ async def delete(screen: FleetScreen, rows: Sequence[VMView]) -> None:
             for (row, _), plan in zip(planned, chosen, strict=True)
         ]
         outcomes += await run_all(screen, action, works)
-    screen.release()
     tell(screen, action.label, outcomes)

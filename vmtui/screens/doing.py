@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from vmtui.actions import Action, Prepared
 from vmtui.backends.base import Progress, ProgressSink
@@ -44,17 +45,13 @@ def to_vms(screen: FleetScreen, action: Action, rows: Sequence[VMView], hidden: 
     from vmtui.screens.opening import OPENERS  # noqa: PLC0415
 
     if action.id in CONFIGURERS:
-        work = CONFIGURERS[action.id](screen, rows)
-        # From this key on, not from when the worker runs.
-        screen.hold(screen.app.run_worker(work, group="configuring"))
-        return
-    if action.prepare is None:
-        screen.hold()
-        screen.app.run_worker(OPENERS[action.id](screen, rows), group="console", exclusive=True)
-        return
-    worker = screen.app.run_worker(_act(screen, action, rows, hidden), group="actions")
-    if action.dangerous:
-        screen.hold(worker)
+        screen.bring(partial(CONFIGURERS[action.id], screen, rows), "configuring")
+    elif action.prepare is None:
+        screen.bring(partial(OPENERS[action.id], screen, rows), "console", exclusive=True)
+    elif action.dangerous:
+        screen.bring(partial(_act, screen, action, rows, hidden), "actions")
+    else:
+        screen.app.run_worker(_act(screen, action, rows, hidden), group="actions")
 
 
 async def _act(screen: FleetScreen, action: Action, rows: Sequence[VMView], hidden: int) -> None:
@@ -66,14 +63,7 @@ async def _act(screen: FleetScreen, action: Action, rows: Sequence[VMView], hidd
             outcomes.append(Outcome(f"{plain(row.vm.name)}: not done. {refusal}", ok=False))
         else:
             allowed.append(row)
-    try:
-        works = await _works(screen, action, allowed, outcomes)
-    finally:
-        # With a question to come, the keys are held until it is on the screen.
-        if not (allowed and action.dangerous):
-            screen.release()
-    if not works:
-        screen.release()
+    works = await _works(screen, action, allowed, outcomes)
     if works and action.dangerous:
         question = _question(action, works, hidden)
         if not await screen.app.push_screen_wait(ConfirmScreen(question)):

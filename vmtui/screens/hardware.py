@@ -77,7 +77,6 @@ async def undo(screen: FleetScreen, row: VMView) -> None:
     try:
         plan = await configuring.plan_undo(screen.context.fleet, ref)
     except VmtuiError as error:
-        screen.release()
         tell_error(screen, error)
         return
     await ask_and_do(screen, ref, plan)

@@ -66,12 +66,10 @@ async def restrict(screen: FleetScreen, rows: Sequence[VMView]) -> None:
         try:
             changes = tightening(await barriers(screen, row.ref))
         except VmtuiError as error:
-            screen.release()
             tell_error(screen, error)
             return
         if changes:
             await change(screen, row.ref, changes)
         else:
             name = plain(row.vm.name)
-            screen.release()
             tell(screen, "restrict", [Outcome(f"{name} is as tight as settings make it.", ok=True)])

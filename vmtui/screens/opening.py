@@ -24,7 +24,7 @@ from vmtui.views import VMView
 from vmtui.widgets.listing import Listing, Row
 
 Opener = Callable[[FleetScreen, Sequence[VMView]], Awaitable[None]]
-"""For a worker of the app; the screen holds its keys until it is released."""
+"""For a worker of the app; the screen holds its keys until it opens something or ends."""
 
 
 async def open_console(screen: FleetScreen, row: VMView) -> None:
@@ -37,7 +37,6 @@ async def open_console(screen: FleetScreen, row: VMView) -> None:
         )
         chosen = await screen.app.push_screen_wait(question)
     if chosen is None:
-        screen.release()
         return
     # The first one has no name, so that it is the same however it was opened.
     key = ConsoleKey(row.ref, names[chosen] if chosen else "")
@@ -84,8 +83,6 @@ async def _viewer(screen: FleetScreen, rows: Sequence[VMView]) -> None:
             screen.app.push_screen(Steps(plain(row.vm.name), opening.steps))
     except VmtuiError as error:
         tell_error(screen, error)
-    finally:
-        screen.release()
 
 
 async def _ssh(screen: FleetScreen, rows: Sequence[VMView]) -> None:
@@ -97,8 +94,6 @@ async def _ssh(screen: FleetScreen, rows: Sequence[VMView]) -> None:
         await run_in_terminal(screen, argv)
     except VmtuiError as error:
         tell_error(screen, error)
-    finally:
-        screen.release()
 
 
 class Steps(Dialog):

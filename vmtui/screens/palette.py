@@ -60,4 +60,4 @@ def hardware_commands(screen: FleetScreen) -> Iterable[SystemCommand]:
 
 
 def _attach(screen: FleetScreen, row: VMView, kind: Kind) -> None:
-    screen.app.run_worker(attach(screen, row, kind), group="configuring")
+    screen.bring(partial(attach, screen, row, kind), "configuring")

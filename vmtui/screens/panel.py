@@ -22,6 +22,7 @@ from vmtui.errors import VmtuiError
 from vmtui.progress import ProgressSink
 from vmtui.screens.base import Context, FleetScreen
 from vmtui.screens.doing import Outcome, tell, tell_error
+from vmtui.screens.holding import Holding
 from vmtui.units import plain
 from vmtui.views import TaskStatus, VMRef
 from vmtui.widgets.lines import Line, Lines, length
@@ -83,7 +84,7 @@ class Keys(Lines):
         return lines
 
 
-class Panel(ModalScreen[None]):
+class Panel(ModalScreen[None], Holding):
     """Over the screen that opened it; what it shows is read again while it is open."""
 
     DEFAULT_CSS = """
@@ -167,14 +168,13 @@ class Panel(ModalScreen[None]):
         event.stop()
         if command.refusal:
             self.app.notify(command.refusal, severity="warning", markup=False, timeout=4)
-        elif self._busy:
+        elif self._busy or self.is_held:
             self.app.notify("One thing after the other.", markup=False, timeout=3)
         else:
-            self._busy = True
-            # By the app: what was begun outlives the panel.
-            self.app.run_worker(self._run(command), group="configuring")
+            self.bring(partial(self._run, command), "configuring")
 
     async def _run(self, command: Command) -> None:
+        self._busy = True
         try:
             await command.run()
         except VmtuiError as error:
@@ -185,8 +185,9 @@ class Panel(ModalScreen[None]):
             await self._look()
 
     def action_close(self) -> None:
-        """Back."""
-        self.dismiss()
+        """Back; a question that is about to come is called off first."""
+        if not self.call_off():
+            self.dismiss()
 
     def action_scroll(self, lines: int) -> None:
         """Scroll the facts."""
@@ -199,6 +200,7 @@ class Panel(ModalScreen[None]):
             await work()
             return done
 
+        self.release()  # from here on Esc only closes: the task goes on
         view = await self.shared.fleet.tasks.start(label, self.about, whole)
         text = str(view.error) if view.error else plain(view.result)
         tell(self.over, label, [Outcome(text, ok=view.status is TaskStatus.DONE)])

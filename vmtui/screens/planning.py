@@ -196,7 +196,6 @@ async def plan_and_do(screen: FleetScreen, ref: VMRef, planner: Planner) -> bool
     try:
         plan = await planner(When.AUTO)
     except VmtuiError as error:
-        screen.release()
         tell_error(screen, error)
         return False
     return await ask_and_do(screen, ref, plan, planner)
@@ -207,7 +206,6 @@ async def ask_and_do(
 ) -> bool:
     """The same for a plan that is there."""
     if not plan.steps and not plan.diff:
-        screen.release()
         tell(screen, "", [Told(f"{plain(plan.name)} stays as it is.", ok=True)])
         return False
     chosen = await screen.app.push_screen_wait(PlanScreen(plan, planner))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -16,12 +17,13 @@ from vmtui.progress import ProgressSink
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.confirm import ConfirmScreen, Question
 from vmtui.screens.doing import Outcome, tell, tell_error
+from vmtui.screens.holding import Holding
 from vmtui.units import plain, size
 from vmtui.views import TaskStatus
 from vmtui.widgets.trash_table import InTrash, TrashTable
 
 
-class TrashScreen(ModalScreen[None]):
+class TrashScreen(ModalScreen[None], Holding):
     """Of all connections that have one."""
 
     DEFAULT_CSS = """
@@ -72,7 +74,8 @@ class TrashScreen(ModalScreen[None]):
 
     def action_close(self) -> None:
         """Back."""
-        self.dismiss()
+        if not self.call_off():
+            self.dismiss()
 
     def action_move(self, step: int) -> None:
         """Move the cursor."""
@@ -90,7 +93,7 @@ class TrashScreen(ModalScreen[None]):
         """For good, after asking."""
         chosen = self.table.chosen
         if chosen is not None:
-            self.app.run_worker(self._purge(chosen), group="configuring")
+            self.bring(partial(self._purge, chosen), "configuring")
 
     async def _purge(self, chosen: InTrash) -> None:
         trashed = chosen.trashed

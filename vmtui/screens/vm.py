@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from typing import Any, ClassVar
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -134,14 +135,14 @@ class VMScreen(Graphing, Glances, LogReader, FleetScreen):
         if row is None:
             return
         if row.entry is None:
-            self._configure(configuring.open_part(self, self._ref, row.part))
+            self._configure(configuring.open_part, self, self._ref, row.part)
             return
         if row.entry.key == TARGET:
             self.action_do("memory")  # asking is not getting: it is followed there
             return
         place = self.detail.entry_region
         cells = self.detail.hardware.label_cells
-        self._configure(hardware.edit_entry(self, self._ref, row.entry, place, cells))
+        self._configure(hardware.edit_entry, self, self._ref, row.entry, place, cells)
 
     def action_do(self, action_id: str) -> None:
         """Do an action of the table; the keys of column sets go to parts of the hardware."""
@@ -160,28 +161,18 @@ class VMScreen(Graphing, Glances, LogReader, FleetScreen):
     def _attach_device(self) -> None:
         row = self.view.row(self._ref)
         if row is not None:
-            self._configure(hardware.attach(self, row))
+            self._configure(hardware.attach, self, row)
 
     def action_detach(self) -> None:
         """The part under the cursor goes."""
         row = self.detail.hardware.current
         if row is not None and self.detail.shown_tab == HARDWARE:
-            self._configure(hardware.detach(self, self._ref, row.part.id))
+            self._configure(hardware.detach, self, self._ref, row.part.id)
 
-    def _configure(self, work: Coroutine[Any, Any, object]) -> None:
-        """Let one dialog at a time be on its way. By the app: the task outlives the screen."""
-        if self._held:
-            work.close()
-            return
-        self.hold()
-
-        async def to_its_end() -> None:
-            try:
-                await work
-            finally:
-                self.release()
-
-        self.app.run_worker(to_its_end(), group="configuring")
+    def _configure(self, work: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Let one dialog at a time be on its way."""
+        if not self.is_held:
+            self.bring(partial(work, *args), "configuring")
 
     def action_zoom(self, step: int) -> None:
         """`+` and `-`: of graphs closer or farther, of hardware one more or less."""

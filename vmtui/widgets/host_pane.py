@@ -44,17 +44,13 @@ class HostPane(Panel):
 
     can_focus = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "open", "open the host", show=False),
+        Binding("enter", "screen.open_host", "open the host", show=False),
         Binding("down,j", "move(1)", "next host", show=False),
         Binding("up,k", "move(-1)", "previous host", show=False),
     ]
 
     class Opened(Message):
-        """A host is to be shown in full."""
-
-        def __init__(self, uri: str) -> None:
-            super().__init__()
-            self.uri = uri
+        """A double click on the host that is to be shown in full."""
 
     def __init__(self, clock: Clock, history: History, *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
@@ -102,11 +98,6 @@ class HostPane(Panel):
 
     # -- keys and mouse ------------------------------------------------------------------------
 
-    def action_open(self) -> None:
-        """Enter."""
-        if self.current is not None:
-            self.post_message(self.Opened(self.current.uri))
-
     def action_move(self, step: int) -> None:
         """To another host."""
         self._cursor = max(0, min(len(self._connections) - 1, self._cursor + step))
@@ -118,7 +109,7 @@ class HostPane(Panel):
             self._cursor = event.y - 1
             self.redraw()
         if event.chain == 2:
-            self.action_open()
+            self.post_message(self.Opened())
 
     def on_focus(self) -> None:
         """Show that keys go here."""

@@ -48,14 +48,14 @@ class VMTable(ScrollView, can_focus=True):
         Binding("pageup,ctrl+b", "page(-1.0)", "page up", show=False),
         Binding("ctrl+d", "page(0.5)", "half a page down", show=False),
         Binding("ctrl+u", "page(-0.5)", "half a page up", show=False),
-        Binding("enter", "open", "open", show=False),
+        Binding("enter", "screen.open_vm", "open", show=False),
     ]
 
     class Pointed(Message):
         """Another VM is under the cursor."""
 
     class Opened(Message):
-        """Enter, or a double click, on the VM under the cursor."""
+        """A double click on the VM under the cursor."""
 
     class Arranged(Message):
         """Marks, filter, order or columns changed."""
@@ -272,11 +272,6 @@ class VMTable(ScrollView, can_focus=True):
         """Move the cursor by part of what is visible."""
         self.action_cursor(round((self.size.height - 1) * pages))
 
-    def action_open(self) -> None:
-        """Open the VM under the cursor."""
-        if self.rows.current is not None:
-            self.post_message(self.Opened())
-
     def _moved(self) -> None:
         self._scroll_to_cursor()
         self.refresh_lines_that_changed()
@@ -301,7 +296,7 @@ class VMTable(ScrollView, can_focus=True):
         if 0 <= index < len(self.rows.shown):
             self.action_cursor_to(index)
             if event.chain == 2:
-                self.action_open()
+                self.post_message(self.Opened())
 
     def _sort_by_click(self, x: int) -> None:
         left = GUTTER
