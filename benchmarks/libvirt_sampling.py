@@ -23,7 +23,7 @@ from tests.contract.daemon import PrivateLibvirtd
 from tests.e2e.terminal import Terminal
 from vmtui.backends.base import no_progress
 from vmtui.backends.libvirt.backend import LibvirtBackend
-from vmtui.backends.libvirt.bridge import start_event_loop
+from vmtui.backends.libvirt.threads import start_event_loop
 from vmtui.images import micro
 from vmtui.model import Power, VMId
 from vmtui.readiness import wait_for_login

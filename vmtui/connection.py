@@ -1,9 +1,8 @@
-"""One supervised connection: open, list, listen, sample, and come back after a failure."""
+"""What is known of one connection: its host, its VMs and their figures, as read or as told."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -11,20 +10,15 @@ from dataclasses import replace
 from vmtui.alarms import Thresholds
 from vmtui.backends.base import Backend
 from vmtui.counters import Counters, HostCounters, Stalled
-from vmtui.errors import NoSuchVMError, OperationError, UnreachableError, VmtuiError
+from vmtui.errors import NoSuchVMError, UnreachableError, VmtuiError
 from vmtui.history import History
 from vmtui.model import VM, Event, EventKind, Host, VMId
-from vmtui.pace import Pace
 from vmtui.roster import Roster
 from vmtui.views import ConnectionStatus, ConnectionView, VMRef
 
 OPEN_TIMEOUT_S = 20.0
-RESYNC_INTERVAL_S = 15.0
 TAKEN_AT_ONCE = 16
 """Samples that are worked up before other work gets its turn."""
-
-RETRY_FIRST_S = 1.0
-RETRY_LIMIT_S = 30.0
 
 
 class Connection:
@@ -123,16 +117,17 @@ class Connection:
         self._view = (tasks, view)
         return view
 
-    # -- one-time use, by the commands -----------------------------------------------------
+    # -- opening and closing -----------------------------------------------------------------
 
     async def connect(self) -> None:
         """Open and list once. A failure is kept as the connection's problem, not raised."""
         try:
-            await self._open()
+            await self.open()
         except VmtuiError as error:
-            self._went_down(error)
+            self.went_down(error)
 
-    async def _open(self) -> None:
+    async def open(self) -> None:
+        """Open and list. Raises UnreachableError."""
         self._status = ConnectionStatus.CONNECTING
         self._changed()
         try:
@@ -147,6 +142,35 @@ class Connection:
         self._problem = None
         self._retry_at_s = None
         self._changed()
+
+    def went_down(self, error: VmtuiError) -> None:
+        """It does not answer any more, or not yet: what was known of its VMs is not shown."""
+        self._status = ConnectionStatus.DOWN
+        self._problem = error
+        self._roster.clear()
+        self._host = None
+        self._changed()
+
+    async def rest(self, wait_s: float) -> None:
+        """Stay down for so long, or until `retry`; views tell the end of it."""
+        self._retry_at_s = time.monotonic() + wait_s
+        self._retry_now.clear()
+        self._changed()
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._retry_now.wait()
+        except TimeoutError:
+            pass
+
+    def retry(self) -> None:
+        """Try now instead of at the end of the countdown."""
+        self._retry_now.set()
+
+    async def close(self) -> None:
+        """Let go of the backend."""
+        await self.backend.close()
+
+    # -- listing -----------------------------------------------------------------------------
 
     async def load_host(self) -> None:
         """Learn the host's constants. Not part of opening: libvirt can take seconds for them."""
@@ -171,9 +195,16 @@ class Connection:
         self._changed()
         return fresh
 
-    async def close(self) -> None:
-        """Let go of the backend."""
-        await self.backend.close()
+    async def heed(self, event: Event) -> None:
+        """Read anew what the backend says has changed."""
+        self._on_event(event)
+        if event.kind is EventKind.RESYNC or event.vm is None:
+            await self.resync()
+        elif event.kind is EventKind.REMOVED:
+            self._roster.remove(event.vm)
+            self._changed()
+        else:
+            await self.refresh(event.vm)
 
     # -- replay: told instead of asked ------------------------------------------------------
 
@@ -200,96 +231,20 @@ class Connection:
         self._roster.clear()
         self._changed()
 
-    # -- supervision, by the interface -----------------------------------------------------
-
-    def retry(self) -> None:
-        """Try now instead of at the end of the countdown."""
-        self._retry_now.set()
-
-    async def supervise(self, pace: Pace) -> None:
-        """Keep the connection open, listened to and sampled, until cancelled."""
-        failures = 0
-        while True:
-            try:
-                await self._open()
-                failures = 0
-                await self._serve(pace)
-            except VmtuiError as error:
-                self._went_down(error)
-            except Exception as error:  # a defect in one backend must not take the others along
-                self._went_down(
-                    OperationError("vmtui itself failed", why=f"{type(error).__name__}: {error}")
-                )
-            await self.backend.close()
-            await self._back_off(failures)
-            failures += 1
-
-    async def _back_off(self, failures: int) -> None:
-        wait_s = min(RETRY_LIMIT_S, RETRY_FIRST_S * 2**failures) * random.uniform(0.8, 1.2)  # noqa: S311
-        self._retry_at_s = time.monotonic() + wait_s
-        self._retry_now.clear()
-        self._changed()
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._retry_now.wait()
-        except TimeoutError:
-            pass
-
-    def _went_down(self, error: VmtuiError) -> None:
-        self._status = ConnectionStatus.DOWN
-        self._problem = error
-        self._roster.clear()
-        self._host = None
+    def take(self, host: HostCounters | None, samples: Mapping[VMId, Counters | Stalled]) -> None:
+        """Make rates of what was just read."""
+        if host is not None:
+            self._take_host(host)
+        for vm_id, sample in samples.items():
+            self._roster.take(vm_id, sample)
         self._changed()
 
-    async def _serve(self, pace: Pace) -> None:
-        jobs = [
-            asyncio.create_task(job, name=f"{self.label}: {name}")
-            for name, job in (
-                ("events", self._listen()),
-                ("sampling", self._sample(pace)),
-                ("resync", self._resync_slowly()),
-                ("host", self._watch_host()),
-            )
-        ]
-        try:
-            done, _ = await asyncio.wait(jobs, return_when=asyncio.FIRST_COMPLETED)
-            await done.pop()
-        finally:
-            for job in jobs:
-                job.cancel()
-            await asyncio.gather(*jobs, return_exceptions=True)
-        raise UnreachableError(f"{self.label} closed the connection")
+    # -- sampling ----------------------------------------------------------------------------
 
-    async def _listen(self) -> None:
-        async for event in self.backend.events():
-            self._on_event(event)
-            if event.kind is EventKind.RESYNC or event.vm is None:
-                await self.resync()
-            elif event.kind is EventKind.REMOVED:
-                self._roster.remove(event.vm)
-                self._changed()
-            else:
-                await self.refresh(event.vm)
-
-    async def _resync_slowly(self) -> None:
-        # Events are hints: one that got lost is made good here.
-        while True:
-            await asyncio.sleep(RESYNC_INTERVAL_S)
-            await self.resync()
-
-    async def _watch_host(self) -> None:
-        await self.load_host()
-        await asyncio.Event().wait()  # it does not change while the connection is open
-
-    async def _sample(self, pace: Pace) -> None:
-        while True:
-            started_s = time.monotonic()
-            batch = pace.batch(self._roster.active(), self.visible)
-            await self.sample(batch)
-            cost_s = time.monotonic() - started_s
-            pace.spent(cost_s, len(batch))
-            await asyncio.sleep(pace.rest_s(started_s, cost_s))
+    @property
+    def active(self) -> list[VMId]:
+        """The VMs that have figures to read."""
+        return self._roster.active()
 
     async def sample(self, vms: Sequence[VMId] | None = None) -> None:
         """Read the counters of the host and of `vms` (None: all active) once."""
@@ -301,14 +256,6 @@ class Connection:
             if place % TAKEN_AT_ONCE == 0:
                 await asyncio.sleep(0)  # a key that was pressed comes first
         self._sampled()
-
-    def take(self, host: HostCounters | None, samples: Mapping[VMId, Counters | Stalled]) -> None:
-        """Make rates of what was just read."""
-        if host is not None:
-            self._take_host(host)
-        for vm_id, sample in samples.items():
-            self._roster.take(vm_id, sample)
-        self._changed()
 
     def _take_host(self, host: HostCounters) -> None:
         if self._sampled_at_s is not None:

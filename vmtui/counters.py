@@ -250,3 +250,16 @@ class HostCounters:
     disks: tuple[HostDiskCounters, ...] = ()
     nics: tuple[HostNicCounters, ...] = ()
     missing: Mapping[Measure, str] = field(default_factory=dict)
+
+    @property
+    def memory_used_bytes(self) -> int | None:
+        """What is not available."""
+        if self.memory_total_bytes is None or self.memory_available_bytes is None:
+            return None
+        return self.memory_total_bytes - self.memory_available_bytes
+
+    @property
+    def memory_percent(self) -> float | None:
+        """Of all its memory, what is used."""
+        used, total = self.memory_used_bytes, self.memory_total_bytes
+        return 100 * used / total if total and used is not None else None

@@ -19,6 +19,7 @@ from vmtui.model import VM, Event, VMId
 from vmtui.pace import Pace
 from vmtui.spec import Limits, VMSpec
 from vmtui.spec_problems import problems
+from vmtui.supervision import Supervision
 from vmtui.tasks import Tasks
 from vmtui.views import FleetView, VMRef
 
@@ -91,7 +92,7 @@ class Fleet:
         """Keep every connection open in the background until `close`."""
         self._supervisors = [
             asyncio.create_task(
-                c.supervise(Pace(self.interval_s, place / len(self.connections))),
+                Supervision(c, Pace(self.interval_s, place / len(self.connections))).run(),
                 name=f"supervise {c.label}",
             )
             for place, c in enumerate(self.connections)

@@ -210,9 +210,9 @@ def _device_figures() -> Iterable[HostFigure]:
          _from_rates(lambda rates: rates.ksm_cpu_percent)),
         ("read_bytes", "read", Unit.BYTES_PER_S, "Bytes read per second from the devices of the "
          "host; what lies above them is not counted twice.", _DISKSTATS, Measure.DISKS,
-         _over_disks(lambda disk: disk.read_bytes_per_s)),
+         _from_rates(lambda rates: rates.read_bytes_per_s)),
         ("write_bytes", "write", Unit.BYTES_PER_S, "Bytes written per second to the devices of the "
-         "host.", _DISKSTATS, Measure.DISKS, _over_disks(lambda disk: disk.write_bytes_per_s)),
+         "host.", _DISKSTATS, Measure.DISKS, _from_rates(lambda rates: rates.write_bytes_per_s)),
         ("iops", "IOPS", Unit.PER_S, "Requests per second to the devices of the host, both ways.",
          _DISKSTATS, Measure.DISKS,
          _over_disks(lambda disk: disk.reads_per_s + disk.writes_per_s)),
@@ -221,9 +221,9 @@ def _device_figures() -> Iterable[HostFigure]:
          Measure.DISKS, _from_rates(_busiest)),
         ("rx_bytes", "rx", Unit.BYTES_PER_S, "Bytes per second that the host received, over its "
          "interfaces to the outside.", _NET, Measure.NICS,
-         _over_nics(lambda nic: nic.rx_bytes_per_s)),
+         _from_rates(lambda rates: rates.rx_bytes_per_s)),
         ("tx_bytes", "tx", Unit.BYTES_PER_S, "Bytes per second that the host sent.", _NET,
-         Measure.NICS, _over_nics(lambda nic: nic.tx_bytes_per_s)),
+         Measure.NICS, _from_rates(lambda rates: rates.tx_bytes_per_s)),
         ("errors", "errors", Unit.PER_S, "Packets per second that were damaged, both ways.", _NET,
          Measure.NICS, _over_nics(lambda nic: nic.errors_per_s)),
         ("drops", "drops", Unit.PER_S, "Packets per second that the host dropped, both ways.",

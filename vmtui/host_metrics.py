@@ -66,6 +66,26 @@ class HostRates:
         """Of all CPUs together."""
         return self.cpu.busy_percent if self.cpu else None
 
+    @property
+    def read_bytes_per_s(self) -> float | None:
+        """From all devices together; None: no device is known."""
+        return sum(disk.read_bytes_per_s for disk in self.disks) if self.disks else None
+
+    @property
+    def write_bytes_per_s(self) -> float | None:
+        """To all devices."""
+        return sum(disk.write_bytes_per_s for disk in self.disks) if self.disks else None
+
+    @property
+    def rx_bytes_per_s(self) -> float | None:
+        """Over all interfaces; None: no interface is known."""
+        return sum(nic.rx_bytes_per_s for nic in self.nics) if self.nics else None
+
+    @property
+    def tx_bytes_per_s(self) -> float | None:
+        """The same, sent."""
+        return sum(nic.tx_bytes_per_s for nic in self.nics) if self.nics else None
+
 
 def host_rates(before: HostCounters | None, now: HostCounters) -> HostRates:
     """Rates between two samples; what started anew or is not known twice is left out."""

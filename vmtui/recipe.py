@@ -134,16 +134,12 @@ def specified(
     nics = _nics(recipe, reader)
     layout = recipe.topology and reader.one("topology", part_texts.topology, recipe.topology)
     memory_bytes = recipe.memory and reader.one("memory", parse_size_bytes, recipe.memory)
-    disk_bytes: int | None = default_disk_bytes(boot)
-    if recipe.disk:
-        none = recipe.disk == NO_DISK
-        disk_bytes = None if none else reader.one("disk", parse_size_bytes, recipe.disk)
     spec = VMSpec(
         name=recipe.name or "",
         boot=boot,
         vcpus=1 if recipe.vcpus is None else recipe.vcpus,
         memory_bytes=memory_bytes or default_memory_bytes(boot),
-        disk_bytes=disk_bytes,
+        disk_bytes=_disk_bytes(recipe, boot, reader),
         firmware=recipe.firmware or boot.firmware or Firmware.BIOS,
         tpm=bool(recipe.tpm),
         accel=recipe.accel or Accel.AUTO,
@@ -186,6 +182,12 @@ class _Reader:
     def each(self, key: str, read: Callable[[str], _T], texts: Iterable[str]) -> list[_T]:
         found = [self.one(key, read, text) for text in texts]
         return [part for part in found if part is not None]
+
+
+def _disk_bytes(recipe: Recipe, boot: Boot, reader: _Reader) -> int | None:
+    if not recipe.disk:
+        return default_disk_bytes(boot)
+    return None if recipe.disk == NO_DISK else reader.one("disk", parse_size_bytes, recipe.disk)
 
 
 def _nics(recipe: Recipe, reader: _Reader) -> tuple[NicSpec, ...] | None:

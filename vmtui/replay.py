@@ -5,18 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
 from vmtui.alarms import Thresholds
 from vmtui.backends.base import Endpoint
 from vmtui.backends.replay import ReplayBackend
-from vmtui.connection import Connection
-from vmtui.errors import OperationError
 from vmtui.fleet import Fleet
-from vmtui.frames import Described, Moment, Sampled, Unpacker
-from vmtui.recording import Part, Recording
+from vmtui.frames import Moment
+from vmtui.recording import Recording
+from vmtui.retelling import Retelling
 from vmtui.tape import Place, Tape
 from vmtui.views import FleetView
 
@@ -87,10 +85,7 @@ class Player:
         self._tape = Tape(recording)
         self._fleet = fleet
         self._now_s = now_s
-        self._connections = {c.uri: c for c in fleet.connections}
-        self._host_at_s: dict[str, float] = {}
-        self._session = ""
-        self._unpacker = Unpacker()
+        self._retelling = Retelling(fleet.connections)
         self._played_s: float | None = None  # the time of the last moment
         self._at_s = recording.parts[0].at_s
         self._since_s = now_s()  # when it was there
@@ -225,34 +220,10 @@ class Player:
         """Play the next moment."""
         part = self._tape.part
         if self._tape.place.index == 0:
-            self._enter(part)
+            self._retelling.begin(part)
         self._tape.advance()
         self._played_s = moment.at_s + part.shift_s
-        for described in moment.described:
-            _describe(self._connections[described.uri], described)
-        for frame in moment.sampled:
-            with suppress(ValueError):  # a damaged frame costs itself alone
-                self._take(frame)
-
-    def _take(self, frame: Sampled) -> None:
-        host, samples = self._unpacker.sampled(frame)
-        if host is not None and self._host_at_s.get(frame.uri) == host.at_s:
-            host = None  # a part begins with the last samples of the one before it
-        elif host is not None:
-            self._host_at_s[frame.uri] = host.at_s
-        self._connections[frame.uri].take(host, samples)
-
-    def _enter(self, part: Part) -> None:
-        self._unpacker = Unpacker(part.shift_s)
-        if part.began.session != self._session:
-            # Between two sessions nothing is known: no rate spans them.
-            self._session = part.began.session
-            self._forget()
-
-    def _forget(self) -> None:
-        self._host_at_s.clear()
-        for connection in self._connections.values():
-            connection.forget()
+        self._retelling.tell(moment)
 
     # -- jumping -----------------------------------------------------------------------------
 
@@ -268,7 +239,7 @@ class Player:
             near = self._played_s is not None and 0 <= at_s - self._played_s <= FINE_S
             if not near or target < self._tape.place:
                 self._fleet.history.clear()
-                self._forget()
+                self._retelling.forget()
                 self._tape.place = Place(self._tape.recording.index_at(at_s - HOUR_S), 0)
             if await self._read_until(target, at_s - FINE_S):
                 self._stand_at(stand_s)
@@ -291,11 +262,3 @@ class Player:
                 tape.place = Place(tape.place.part + 1, 0)
             await asyncio.sleep(0)
         return True
-
-
-def _describe(connection: Connection, described: Described) -> None:
-    problem = None
-    if described.problem is not None:
-        what, why, hint = described.problem
-        problem = OperationError(what, why=why, hint=hint)
-    connection.describe(described.status, described.host, described.vms, problem)

@@ -133,17 +133,15 @@ class Roster:
         if before is None or now.at_s <= before.at_s:
             return
         cpu = made.cpu
-        total, available = now.memory_total_bytes, now.memory_available_bytes
-        memory = 100 * (total - available) / total if total and available is not None else None
         values = (
             made.cpu_percent,
             cpu.iowait_percent if cpu else None,
             cpu.steal_percent if cpu else None,
-            memory,
-            sum(d.read_bytes_per_s for d in made.disks) if made.disks else None,
-            sum(d.write_bytes_per_s for d in made.disks) if made.disks else None,
-            sum(n.rx_bytes_per_s for n in made.nics) if made.nics else None,
-            sum(n.tx_bytes_per_s for n in made.nics) if made.nics else None,
+            now.memory_percent,
+            made.read_bytes_per_s,
+            made.write_bytes_per_s,
+            made.rx_bytes_per_s,
+            made.tx_bytes_per_s,
         )
         self._history.add(self._uri, before.at_s, now.at_s, HOST_KEPT, values)
 

@@ -97,10 +97,7 @@ class ConnectionView:
     @property
     def memory_used_bytes(self) -> int | None:
         """What of it is not available to programs."""
-        now = self.host_counters
-        if now is None or now.memory_total_bytes is None or now.memory_available_bytes is None:
-            return None
-        return now.memory_total_bytes - now.memory_available_bytes
+        return self.host_counters.memory_used_bytes if self.host_counters else None
 
 
 class TaskStatus(Enum):

@@ -79,7 +79,7 @@ def test_driver_case() -> Iterator[BackendCase]:
     """libvirt's driver for tests: all in this process, and only while someone is connected."""
     libvirt = pytest.importorskip("libvirt")
     from vmtui.backends.libvirt.backend import LibvirtBackend
-    from vmtui.backends.libvirt.bridge import start_event_loop
+    from vmtui.backends.libvirt.threads import start_event_loop
 
     start_event_loop()
     keeper = libvirt.open("test:///default")

@@ -16,8 +16,10 @@ import libvirt
 from tests.contract.cases import until
 from vmtui.backends.base import no_progress
 from vmtui.backends.libvirt.backend import LibvirtBackend
-from vmtui.backends.libvirt.bridge import Bridge, Workers
+from vmtui.backends.libvirt.bridge import Bridge
+from vmtui.backends.libvirt.expendable import Expendable
 from vmtui.backends.libvirt.places import Places
+from vmtui.backends.libvirt.threads import Workers
 from vmtui.backends.libvirt.translate import translated
 from vmtui.errors import (
     InputError,
@@ -99,6 +101,29 @@ async def test_a_call_that_hangs_is_given_up_and_the_rest_goes_on() -> None:
     finally:
         release.set()
         await bridge.close()
+    await until(lambda: threads() <= {"libvirt events"})
+
+
+async def test_a_connection_is_left_to_a_call_that_hangs_and_replaced() -> None:
+    opened: list[Bridge] = []
+
+    async def connect() -> Bridge:
+        opened.append(Bridge("test:///default"))
+        await opened[-1].open(read_only=False)
+        return opened[-1]
+
+    expendable = Expendable(connect)
+    release, vm = threading.Event(), VMId("one")
+    try:
+        assert await expendable.call(0.05, (vm,), lambda _: release.wait()) is None
+        assert await expendable.call(5.0, (vm,), lambda c: str(c.getType())) == "TEST"
+        expendable.forget_returned()
+        assert (len(opened), *expendable.hanging) == (2, {vm})
+    finally:
+        release.set()
+        await expendable.close()
+    expendable.forget_returned()
+    assert not expendable.hanging
     await until(lambda: threads() <= {"libvirt events"})
 
 

@@ -11,10 +11,10 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Static
 from textual.worker import WorkType
 
 from vmtui import ballooning
@@ -22,25 +22,24 @@ from vmtui.balance.journal import Entry
 from vmtui.ballooning import Compliance, Complied, Floor
 from vmtui.errors import RefusedError, VmtuiError
 from vmtui.hardware.around import Balloon
-from vmtui.hardware.settings import setting
 from vmtui.progress import Progress, ProgressSink
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.confirm import ConfirmScreen, Question
 from vmtui.screens.doing import Outcome, tell, tell_error
 from vmtui.screens.holding import Holding
 from vmtui.screens.memory_settings import set_by_typing, turn_balance
-from vmtui.units import duration, parse_size_bytes, plain, size
+from vmtui.units import duration, plain, size
 from vmtui.views import TaskStatus, VMView
 from vmtui.widgets.listing import Listing
 from vmtui.widgets.memory_facts import MemoryFacts
 from vmtui.widgets.memory_slider import MemorySlider
+from vmtui.widgets.target_field import TargetField
 
 LOOK_S = 0.5
 FLOOR_EVERY = 4
 """Looks between two at the floor, for which more has to be asked."""
 
 LABEL_CELLS = 14
-TARGET = "memory.target"
 KEYS = (
     "← → step · Shift more · Home floor · End ceiling · Enter asks\n"
     "a automatic balance · r its range · f set the floor · Esc closes"
@@ -62,11 +61,6 @@ class BalloonScreen(ModalScreen[None], Holding):
         overflow-y: auto; scrollbar-size-vertical: 1;
         border: round $primary; background: $background; padding: 0 2; }
     BalloonScreen #title { text-style: bold; color: $primary; margin-bottom: 1; }
-    BalloonScreen #typing { height: 1; margin-top: 1; }
-    BalloonScreen #typing Static { width: 14; color: $foreground 60%; }
-    BalloonScreen Input { width: 14; height: 1; border: none; padding: 0; background: $panel; }
-    BalloonScreen Input:focus { background: $primary 25%; }
-    BalloonScreen #typing #problem { width: 1fr; margin-left: 2; color: $error; }
     BalloonScreen Listing { margin-top: 1; }
     BalloonScreen #status { min-height: 2; }
     BalloonScreen #keys { color: $foreground 60%; margin-top: 1; }
@@ -87,6 +81,7 @@ class BalloonScreen(ModalScreen[None], Holding):
         self._ref = row.ref
         self._vm_name = row.vm.name
         self._slider = MemorySlider()
+        self._field = TargetField()
         self._facts = Listing((), (LABEL_CELLS,), id="facts")
         self._status = Listing((), (2,), id="status")
         self._floor = Floor(0, "")
@@ -100,10 +95,7 @@ class BalloonScreen(ModalScreen[None], Holding):
         with Vertical():
             yield Static(Content(f"Memory of {plain(self._vm_name)}"), id="title")
             yield self._slider
-            with Horizontal(id="typing"):
-                yield Static("target")
-                yield Input(compact=True, select_on_focus=False)
-                yield Static("", id="problem")
+            yield self._field
             yield self._facts
             yield self._status
             yield Static(Content(KEYS), id="keys")
@@ -130,6 +122,7 @@ class BalloonScreen(ModalScreen[None], Holding):
         if self._looks % FLOOR_EVERY == 0:
             self._floor = await ballooning.floor(fleet, self._ref)
         self._looks += 1
+        self._field.ceiling_bytes = self._balloon.ceiling_bytes
         first = not self._slider.target_bytes
         view = fleet.view()
         facts = MemoryFacts(
@@ -165,57 +158,35 @@ class BalloonScreen(ModalScreen[None], Holding):
     # -- the target ----------------------------------------------------------------------------
 
     def _show_target(self) -> None:
-        field = self.query_one(Input)
-        with self.prevent(Input.Changed):
-            field.value = setting(TARGET).form.text(self._slider.target_bytes)
+        self._field.show(self._slider.target_bytes)
         self._judge()
 
-    def _judge(self, problem: str = "") -> None:
-        least = self._floor.size_bytes
-        balloon = self._balloon
-        if not problem and balloon and self._slider.target_bytes < min(least, balloon.actual_bytes):
-            problem = "below its floor: ! asks all the same"
-        self.query_one("#problem", Static).update(Content(plain(problem)))
+    def _judge(self) -> None:
+        """Warn of a target that only insisting gets."""
+        balloon, least = self._balloon, self._floor.size_bytes
+        below = balloon and self._slider.target_bytes < min(least, balloon.actual_bytes)
+        self._field.tell("below its floor: ! asks all the same" if below else "")
 
     @on(MemorySlider.Moved)
     def _moved(self) -> None:
         self._show_target()
 
-    @on(Input.Changed)
-    def _typed(self, event: Input.Changed) -> None:
-        try:
-            self._slider.choose(self._parsed(event.value))
-        except ValueError as error:
-            self._judge(str(error))
-        else:
-            self._judge()
+    @on(TargetField.Typed)
+    def _chosen(self, event: TargetField.Typed) -> None:
+        self._slider.choose(event.target_bytes)
+        self._judge()
 
-    def _parsed(self, text: str) -> int:
-        target_bytes = parse_size_bytes(text)
-        ceiling = self._balloon.ceiling_bytes if self._balloon else 0
-        if target_bytes > ceiling:
-            raise ValueError(f"its ceiling is {size(ceiling, digits=2)}")
-        return target_bytes
+    @on(TargetField.Entered)
+    def _entered(self) -> None:
+        self._slider.focus()
+        self.action_ask()
 
     def on_key(self, event: events.Key) -> None:
         """A digit begins to type."""
-        field = self.query_one(Input)
-        if event.character and event.character.isdecimal() and not field.has_focus:
+        if event.character and event.character.isdecimal() and not self._field.has_focus_within:
             event.stop()
             event.prevent_default()
-            field.focus()
-            field.value = event.character
-            field.cursor_position = 1
-
-    @on(Input.Submitted)
-    def _submitted(self, event: Input.Submitted) -> None:
-        try:
-            self._parsed(event.value)
-        except ValueError as error:
-            self._judge(str(error))
-        else:
-            self._slider.focus()
-            self.action_ask()
+            self._field.begin(event.character)
 
     # -- asking --------------------------------------------------------------------------------
 

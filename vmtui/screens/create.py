@@ -17,6 +17,7 @@ from vmtui.errors import VmtuiError
 from vmtui.recipe import Recipe
 from vmtui.screens.asked_image import AskedImage
 from vmtui.screens.base import Context
+from vmtui.screens.destination import Destination
 from vmtui.screens.draft import Draft, filled_in
 from vmtui.screens.finishing import finished
 from vmtui.screens.form_box import FormBox
@@ -24,9 +25,9 @@ from vmtui.screens.form_groups import Form, fill
 from vmtui.screens.form_notes import judged
 from vmtui.screens.lookups import Lookups
 from vmtui.screens.preview import PreviewScreen
-from vmtui.screens.wanted import Then, Wanted, creating_connections, thens
+from vmtui.screens.wanted import Wanted
 from vmtui.shelf import Offer
-from vmtui.spec import MICRO, Limits, Problem, VMSpec
+from vmtui.spec import MICRO, Problem, VMSpec
 from vmtui.units import plain
 from vmtui.widgets.forms import Choice
 from vmtui.widgets.image_list import ImageList
@@ -57,29 +58,17 @@ class CreateScreen(ModalScreen[Wanted | None]):
     ) -> None:
         super().__init__()
         self._shared = context
-        self._places = creating_connections(context)
-        uris = [place.uri for place in self._places]
-        self._uri = preferred_uri if preferred_uri in uris else uris[0]
+        self._destination = Destination(context, preferred_uri)
         self._looked_up = asyncio.Event()
         self._judging = False
         self._image = AskedImage()
         self._first = (preset, image)
         self._late: Problem | None = None  # one that only making it could tell
         self._found = Lookups()
-        self._own_limits: Limits | None = None
         self._preset = Choice(self._found.preset_options, id="preset")
-        self._connection = Choice([(p.uri, p.label) for p in self._places], id="connection")
-        self._connection.choose(self._uri)
-        self._ssh_answers = False
-        self._then = Choice(self._thens(), id="then")
         self._form = Form(
-            filled_in("micro", MICRO, self._limits(), Recipe()) | {"image": "micro"},
-            {
-                "preset": self._preset,
-                # A single one needs no choice.
-                "connection": self._connection if len(self._places) > 1 else None,
-                "then": self._then,
-            },
+            filled_in("micro", MICRO, self._destination.limits, Recipe()) | {"image": "micro"},
+            {"preset": self._preset, **self._destination.fields},
         )
         self._image_input = self._form.widgets["image"]
         self._list = ImageList(id="images")
@@ -95,10 +84,6 @@ class CreateScreen(ModalScreen[Wanted | None]):
     def notes(self) -> Mapping[str, tuple[str, str]]:
         """By field: a problem or a hint, and its ink."""
         return self._box.notes
-
-    def _thens(self) -> list[tuple[str, str]]:
-        place = next(place for place in self._places if place.uri == self._uri)
-        return thens(place, ssh_answers=self._ssh_answers)
 
     def on_mount(self) -> None:
         """Show notes and problems from the start; what has to be looked up comes in a moment."""
@@ -129,10 +114,7 @@ class CreateScreen(ModalScreen[Wanted | None]):
             self._form.fill({"image": image})
 
     async def _ask_limits(self) -> None:
-        try:
-            self._own_limits = await self._shared.fleet.asked_limits(self._uri)
-        except VmtuiError:
-            self._own_limits = None  # it is told when the VM is made
+        await self._destination.ask_limits()
         self._judge_soon()
 
     def on_descendant_focus(self) -> None:
@@ -141,9 +123,6 @@ class CreateScreen(ModalScreen[Wanted | None]):
         self._judge_soon()
 
     # -- what is typed -------------------------------------------------------------------------
-
-    def _limits(self) -> Limits:
-        return self._shared.fleet.limits(self._uri, self._own_limits)
 
     def _draft(self) -> Draft:
         return Draft(
@@ -165,10 +144,8 @@ class CreateScreen(ModalScreen[Wanted | None]):
 
     @on(Choice.Changed)
     def _chosen(self, event: Choice.Changed) -> None:
-        if event.choice is self._connection:
-            self._uri = event.choice.value
-            self._then.set_options(self._thens())
-            self._own_limits = None
+        if event.choice is self._destination.connection:
+            self._destination.moved()
             self.run_worker(self._ask_limits(), group="limits", exclusive=True)
             self._fill()
         elif event.choice is self._preset:
@@ -190,7 +167,7 @@ class CreateScreen(ModalScreen[Wanted | None]):
         if (boot := self._image.usable) is None:
             return
         preset = self._found.presets[self._preset.value]
-        fresh = filled_in(self._image.text, boot, self._limits(), preset)
+        fresh = filled_in(self._image.text, boot, self._destination.limits, preset)
         del fresh["image"]
         self._form.fill(fresh)
 
@@ -237,11 +214,9 @@ class CreateScreen(ModalScreen[Wanted | None]):
         self._judging = False
         draft, offer = self._draft(), self._list.chosen
         if self._image.usable:  # while that is open, what was chosen stays
-            self._ssh_answers = draft.ssh_answers()
-            self._then.set_options(self._thens())
-        judgement = judged(
-            draft, self._limits(), late=self._late, offered=offer.name if offer else ""
-        )
+            self._destination.offer_thens(ssh_answers=draft.ssh_answers())
+        limits = self._destination.limits
+        judgement = judged(draft, limits, late=self._late, offered=offer.name if offer else "")
         self._box.show(judgement, draft)
 
     # -- leaving ---------------------------------------------------------------------------------
@@ -275,14 +250,14 @@ class CreateScreen(ModalScreen[Wanted | None]):
             self._give(spec)
 
     def _give(self, spec: VMSpec) -> None:
-        self.dismiss(Wanted(self._uri, spec, Then[self._then.value]))
+        self.dismiss(self._destination.wanted(spec))
 
     async def _preview(self) -> None:
         spec = await self._read()
         if spec is None:
             return
         try:
-            text = await making.preview(self._shared.fleet, self._uri, spec)
+            text = await making.preview(self._shared.fleet, self._destination.uri, spec)
         except VmtuiError as error:
             self.notify(str(error), severity="error", markup=False, timeout=15)
             return
@@ -294,7 +269,7 @@ class CreateScreen(ModalScreen[Wanted | None]):
         """The VM; None once the first problem has the focus."""
         await self._looked_up.wait()
         await self._image.known()
-        read = await finished(self._draft(), self._limits())
+        read = await finished(self._draft(), self._destination.limits)
         if isinstance(read, Problem):
             self._refuse(read)
             return None

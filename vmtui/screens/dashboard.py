@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 
 from vmtui.actions import BY_ID
 from vmtui.column_sets import ColumnSet
+from vmtui.screens.arranging import ARRANGING, Arranging
 from vmtui.screens.base import Context, FleetScreen
 from vmtui.screens.emptiness import explanation
 from vmtui.screens.glances import Glances
@@ -35,7 +36,7 @@ def detail_height(terminal_height: int) -> int:
     return min(20, terminal_height * 2 // 5)
 
 
-class Dashboard(Glances, LogReader, FleetScreen):
+class Dashboard(Arranging, Glances, LogReader, FleetScreen):
     """The list of VMs with all around it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -43,17 +44,7 @@ class Dashboard(Glances, LogReader, FleetScreen):
         Binding("shift+tab,left_square_bracket,h,left", "tab(-1)", "previous tab", show=False),
     ]
 
-    VIEW_ACTIONS = FleetScreen.VIEW_ACTIONS | {
-        "filter",
-        "mark",
-        "mark_all",
-        "sort_left",
-        "sort_right",
-        "sort_reverse",
-        "alarm",
-        "host",
-        *(f"columns_{column_set}" for column_set in ColumnSet),
-    }
+    VIEW_ACTIONS = FleetScreen.VIEW_ACTIONS | ARRANGING | {"filter", "host"}
 
     AUTO_FOCUS = "VMTable"
 
@@ -115,12 +106,15 @@ class Dashboard(Glances, LogReader, FleetScreen):
         view = self.view
         self.top_bar.show(view)
         self.hosts.show(view)
-        self.table.empty = explanation(
-            view, self.table.rows.filter_text, self.context, self.context.clock.monotonic_s()
-        )
+        self._explain()
         self.table.show(view)
         self._show_current()
         self._look()
+
+    def _explain(self) -> None:
+        """Why the table is empty, where it is."""
+        text, now_s = self.table.rows.filter_text, self.context.clock.monotonic_s()
+        self.table.empty = explanation(self.view, text, self.context, now_s)
 
     def tick(self) -> None:
         """Clock, countdowns and ages."""
@@ -202,9 +196,7 @@ class Dashboard(Glances, LogReader, FleetScreen):
 
     @on(VMTable.Arranged)
     def _arranged(self) -> None:
-        self.table.empty = explanation(
-            self.view, self.table.rows.filter_text, self.context, self.context.clock.monotonic_s()
-        )
+        self._explain()
         self._show_current()
         self._look()
 
@@ -271,14 +263,6 @@ class Dashboard(Glances, LogReader, FleetScreen):
         self.status.start_typing()
         self._show_current()
 
-    def view_mark(self) -> None:
-        """Space."""
-        self.table.toggle_mark()
-
-    def view_mark_all(self) -> None:
-        """`*`."""
-        self.table.mark_all()
-
     def topics(self) -> list[Topic]:
         """The columns first, unless the hosts have the focus."""
         panes = super().topics()
@@ -298,42 +282,3 @@ class Dashboard(Glances, LogReader, FleetScreen):
         uri = self.host_uri()
         if uri is not None:
             self._show_host(uri)
-
-    def view_alarm(self) -> None:
-        """`a`."""
-        if not self.table.to_next_alarm():
-            hidden = " Some VMs are hidden by the filter." if self.table.rows.filter_text else ""
-            self.notify(f"No VM has an alarm.{hidden}", markup=False, timeout=3)
-
-    def view_columns_summary(self) -> None:
-        """`1`."""
-        self.table.use(ColumnSet.SUMMARY)
-
-    def view_columns_cpu(self) -> None:
-        """`2`."""
-        self.table.use(ColumnSet.CPU)
-
-    def view_columns_memory(self) -> None:
-        """`3`."""
-        self.table.use(ColumnSet.MEMORY)
-
-    def view_columns_disk(self) -> None:
-        """`4`."""
-        self.table.use(ColumnSet.DISK)
-
-    def view_columns_network(self) -> None:
-        """`5`."""
-        self.table.use(ColumnSet.NETWORK)
-
-    def view_sort_left(self) -> None:
-        """`<`."""
-        self.table.step_sort(-1)
-
-    def view_sort_right(self) -> None:
-        """`>`."""
-        self.table.step_sort(1)
-
-    def view_sort_reverse(self) -> None:
-        """`!`."""
-        rows = self.table.rows
-        self.table.sort(rows.column, descending=not rows.descending)

@@ -16,7 +16,7 @@ NAVIGATION = (
     ("ctrl+d ctrl+u", "half a page down, up"),
     ("PgDn PgUp", "a page down, up"),
     ("Enter", "open the VM in full"),
-    ("Esc", "back; clear the filter; unmark all"),
+    ("Esc", "back; call off what is about to open; clear the filter; unmark all"),
     ("Tab  [ ]  h l", "the next or previous tab of the pane"),
     ("+ - ← → 0", "graphs in full: closer, more of the past, back, on, to now"),
     ("Enter + - 1…9", "hardware: change, attach, detach; to a part"),

@@ -28,7 +28,7 @@ from vmtui.widgets.graph_panel import GraphPanel
 from vmtui.widgets.hardware_pane import HardwarePane
 from vmtui.widgets.lines import Line
 from vmtui.widgets.log_pane import LogPane
-from vmtui.widgets.plots import PANE_GAP, PANE_LEAST, pane_span_s
+from vmtui.widgets.plots import PANE_GAP
 from vmtui.widgets.screen_view import ScreenView
 from vmtui.widgets.tabs import CONSOLE, FACTS, HARDWARE, LOG, OVERVIEW, SCREEN, TABS, TabStrip
 from vmtui.widgets.terminal_strips import own_colours
@@ -73,7 +73,6 @@ class Detail(GraphPanel):
         self.hardware = HardwarePane()
         self.screen_view = ScreenView(prefix="", id="screen")
         self.screen_view.can_focus = False  # it is only looked at here
-        self._said: tuple[str, ...] = ()
         self._tabs = TabStrip()
 
     def compose(self) -> ComposeResult:
@@ -124,17 +123,14 @@ class Detail(GraphPanel):
             self.redraw()
 
     def tick(self) -> None:
-        """A second has passed: draw again if that changes a word."""
-        if self.shown_tab == FACTS or self._notes() != self._said:
+        """A second has passed: facts say more of the time than the border."""
+        if self.shown_tab == FACTS:
             self.redraw()
+        else:
+            super().tick()
 
-    def redraw(self) -> None:
-        """Draw, and remember what was said of the time."""
-        self._said = self._notes()
-        super().redraw()
-
-    def _notes(self) -> tuple[str, ...]:
-        """The words of the border that come of the clock."""
+    def words_of_time(self) -> tuple[str, ...]:
+        """Those of the border."""
         row = self._row
         if row is None:
             return ()
@@ -237,15 +233,9 @@ class Detail(GraphPanel):
             if event.chain == 2:
                 self.post_message(self.Entered())
 
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Scroll the log back."""
-        event.stop()
-        self.scroll_log(3)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Scroll the log on."""
-        event.stop()
-        self.scroll_log(-3)
+    def turn_wheel(self, lines: int) -> None:
+        """Through the log or the hardware too."""
+        self.scroll_log(-lines)
 
     # -- body --------------------------------------------------------------------------------
 
@@ -283,14 +273,9 @@ class Detail(GraphPanel):
 
     def _panes(self, row: VMView, ink: Ink, width: int, height: int) -> list[Line]:
         sections = vm_sections(row)
-        room = width
         beside = width >= len(sections) * (FACT_COLUMN + PANE_GAP) + FACT_COLUMN
-        if beside:
-            room -= FACT_COLUMN + PANE_GAP
-        lines_for_panes = height - (height < LOW_LINES)
-        columns = max(1, min(len(sections), (room + PANE_GAP) // (PANE_LEAST + PANE_GAP)))
-        past = self.past(row.ref, pane_span_s(room // columns - PANE_GAP))
-        lines = self._plots.side_by_side(sections, past, ink, room, lines_for_panes)
+        room = width - FACT_COLUMN - PANE_GAP if beside else width
+        lines = self.side_by_side(sections, row.ref, ink, room, height - (height < LOW_LINES))
         if height >= LOW_LINES and not beside:
             return lines
         known = facts(row, self._connection, self.ink, self._clock)

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+from textual import events
+
 from vmtui.history import History
 from vmtui.theming import Ink
 from vmtui.widgets.clock import Clock
-from vmtui.widgets.lines import Line, Panel
-from vmtui.widgets.plots import Plots, axis_line
+from vmtui.widgets.lines import Line
+from vmtui.widgets.plots import PANE_GAP, PANE_LEAST, Plots, axis_line, pane_span_s
 from vmtui.widgets.sections import Pieces, Section
+from vmtui.widgets.timed_panel import TimedPanel
 from vmtui.widgets.timeline import Past, Timeline, span_text
 
+WHEEL_LINES = 3
 
-class GraphPanel(Panel):
+
+class GraphPanel(TimedPanel):
     """Zoom, pan and scroll of graphs; subclasses say of what."""
 
     def __init__(self, clock: Clock, history: History, *, id: str | None = None) -> None:  # noqa: A002
@@ -56,11 +61,30 @@ class GraphPanel(Panel):
         self._first = max(0, self._first + min(lines, self._hidden))
         self.redraw()
 
+    def turn_wheel(self, lines: int) -> None:
+        """The wheel over it, up (negative) or down."""
+        self.scroll_graphs(lines)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Through what does not fit."""
+        event.stop()
+        self.turn_wheel(-WHEEL_LINES)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Through what does not fit."""
+        event.stop()
+        self.turn_wheel(WHEEL_LINES)
+
     # -- drawing -------------------------------------------------------------------------------
 
-    def past(self, key: Hashable, span_s: float) -> Past:
-        """The newest `span_s` of the history of `key`."""
-        return Past(self._history, key, self.newest_s(), span_s)
+    def side_by_side(
+        self, sections: Sequence[Section], key: Hashable, ink: Ink, width: int, height: int
+    ) -> list[Line]:
+        """Panes of all sections, as many beside each other as fit, with the newest of the past."""
+        columns = max(1, min(len(sections), (width + PANE_GAP) // (PANE_LEAST + PANE_GAP)))
+        span_s = pane_span_s(width // columns - PANE_GAP)
+        past = Past(self._history, key, self.newest_s(), span_s)
+        return self._plots.side_by_side(sections, past, ink, width, height)
 
     def stack(
         self, sections: Sequence[Section], key: Hashable, ink: Ink, width: int, height: int

@@ -20,9 +20,10 @@ from vmtui.widgets.clock import Clock, short_duration
 from vmtui.widgets.explanation import Explanation
 from vmtui.widgets.host_row import compact
 from vmtui.widgets.host_sections import host_explanations, host_sections
-from vmtui.widgets.lines import Line, Panel, fit, length
+from vmtui.widgets.lines import Line, fit, length
 from vmtui.widgets.plots import PANE_GAP, Plots, pane_span_s
 from vmtui.widgets.states import CONNECTIONS, accel_badge, connection_note
+from vmtui.widgets.timed_panel import TimedPanel
 from vmtui.widgets.timeline import Past
 
 ROOMY = ((50, 8), (36, 6))
@@ -39,7 +40,7 @@ def host_lines(view: FleetView, terminal_height: int) -> int:
     return min(count, max(1, terminal_height // 8))
 
 
-class HostPane(Panel):
+class HostPane(TimedPanel):
     """What every host does, or why it is not connected. Enter opens one in full."""
 
     can_focus = True
@@ -58,7 +59,6 @@ class HostPane(Panel):
         self._history = history
         self._plots = Plots()
         self._view: FleetView | None = None
-        self._said: tuple[str, ...] = ()
         self._cursor = 0
 
     def show(self, view: FleetView) -> None:
@@ -69,18 +69,9 @@ class HostPane(Panel):
         if [*map(id, before)] != [*map(id, view.connections)]:
             self.redraw()
 
-    def tick(self) -> None:
-        """A second has passed: draw again if that changes a word."""
-        if self._notes() != self._said:
-            self.redraw()
-
-    def _notes(self) -> tuple[str, ...]:
+    def words_of_time(self) -> tuple[str, ...]:
+        """How old each host's figures are, or when it is tried again."""
         return tuple(map(self._note, self._connections))
-
-    def redraw(self) -> None:
-        """Draw, and remember what was said of the time."""
-        self._said = self._notes()
-        super().redraw()
 
     @property
     def _connections(self) -> tuple[ConnectionView, ...]:

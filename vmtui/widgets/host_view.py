@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.segment import Segment
-from textual import events
 
 from vmtui.history import History
 from vmtui.units import plain, size
@@ -27,23 +26,12 @@ class HostView(GraphPanel):
     def __init__(self, clock: Clock, history: History) -> None:
         super().__init__(clock, history)
         self._connection: ConnectionView | None = None
-        self._said = ""
 
     def show(self, connection: ConnectionView | None) -> None:
         """Take over a connection; the same object again changes nothing."""
         before, self._connection = self._connection, connection
         if connection is not before:
             self.redraw()
-
-    def tick(self) -> None:
-        """A second has passed: draw again if that changes a word."""
-        if self._note_of_time() != self._said:
-            self.redraw()
-
-    def redraw(self) -> None:
-        """Draw, and remember what was said of the time."""
-        self._said = self._note_of_time()
-        super().redraw()
 
     def explanations(self) -> Sequence[Explanation]:
         """What its figures are."""
@@ -58,7 +46,11 @@ class HostView(GraphPanel):
         connection = self._connection
         return host_stale_s(connection, self._clock.monotonic_s()) if connection else None
 
-    def _note_of_time(self) -> str:
+    def words_of_time(self) -> tuple[str, ...]:
+        """How old it is, or when it is tried again."""
+        return (self._note(),)
+
+    def _note(self) -> str:
         connection = self._connection
         if connection is None:
             return ""
@@ -66,16 +58,6 @@ class HostView(GraphPanel):
             return connection_note(connection, self._clock.monotonic_s())
         age_s = self._age_s()
         return "" if age_s is None else f"{short_duration(age_s)} ago"
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """Through what does not fit."""
-        event.stop()
-        self.scroll_graphs(-3)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """Through what does not fit."""
-        event.stop()
-        self.scroll_graphs(3)
 
     # -- drawing -------------------------------------------------------------------------------
 
@@ -96,8 +78,8 @@ class HostView(GraphPanel):
         """How old it is; else which connection it is of."""
         if self._connection is None:
             return []
-        if self._said:
-            return [Segment(self._said, self.ink.warn)]
+        if note := self._note():
+            return [Segment(note, self.ink.warn)]
         return [Segment(plain(self._connection.label), self.ink.quiet)]
 
     def body(self, width: int, height: int) -> Sequence[Line]:
@@ -107,7 +89,7 @@ class HostView(GraphPanel):
             return []
         if connection.status is not ConnectionStatus.UP:
             symbol, colour = CONNECTIONS[connection.status]
-            head = f"{symbol} {plain(connection.label)} {self._said}"
+            head = f"{symbol} {plain(connection.label)} {self._note()}"
             problem = connection.problem
             texts = [problem.what, problem.why, problem.hint] if problem else []
             return [

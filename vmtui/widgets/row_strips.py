@@ -39,6 +39,16 @@ def header_strip(columns: Columns, rows: Rows, ink: Ink, width: int) -> Strip:
     return Strip(line).adjust_cell_length(width).apply_style(ink.base)
 
 
+def column_at(columns: Columns, x: int) -> Column | None:
+    """The column that has that cell of the header."""
+    left = GUTTER
+    for column, cells in columns:
+        if left <= x < left + cells + GAP:
+            return column
+        left += cells + GAP
+    return None
+
+
 def row_strip(columns: Columns, cell: Cell, *, here: bool, marked: bool, width: int) -> Strip:
     """One row; `here`: the cursor is on it."""
     ink = cell.ink

@@ -11,27 +11,24 @@ from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from vmtui.backends.ways_in import Displays
 from vmtui.displaying import WatchedScreen
-from vmtui.errors import InputError, VmtuiError
 from vmtui.graphics import AUTO, chosen
-from vmtui.keyboards import Chord, text_to_keys
+from vmtui.keyboards import Chord
 from vmtui.model import VMId
 from vmtui.picture import Picture
 from vmtui.theming import Ink, ink_of
 from vmtui.widgets.canvas import Canvas
 from vmtui.widgets.framing import Framing
-from vmtui.widgets.guest_keys import chords
+from vmtui.widgets.guest_keys import Keyboard
+from vmtui.widgets.guest_pointer import Pointing
 from vmtui.widgets.lines import Line, fit
 
 _PAN = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
-_BUTTONS = {1: "left", 2: "middle", 3: "right"}
-_NONE: frozenset[str] = frozenset()
 
 
-class ScreenView(Widget, can_focus=True):
+class ScreenView(Pointing, can_focus=True):
     """One VM's screen above a line that tells of it. Every key goes to the guest.
 
     After the prefix a key is a command: Delete and F1…F12 press Ctrl+Alt+ that key, z changes
@@ -71,7 +68,6 @@ class ScreenView(Widget, can_focus=True):
     ) -> None:
         super().__init__(id=id)
         self.prefix = prefix
-        self.layout_name = layout
         self.capture: Callable[[events.Key], bool] = lambda _: False
         """Whether a key is not for the guest, and not a command of this either."""
         self._watched: WatchedScreen | None = None
@@ -79,7 +75,7 @@ class ScreenView(Widget, can_focus=True):
         self._pointer = False
         self._looking = False
         self._commanding = False
-        self._refused: VmtuiError | None = None
+        self._keyboard = Keyboard(layout)
         self.framing = Framing()
         self._graphics = graphics
         self._canvas = Canvas(self)
@@ -100,12 +96,13 @@ class ScreenView(Widget, can_focus=True):
         if self._watched is not None:
             await self._watched.close()
         self._watched, self._vm, self._pointer = None, vm, pointer
-        self._refused, self._commanding = None, False
+        self._commanding = False
         self._canvas.clear()
         self.framing = Framing()
         if displays is not None and vm is not None:
             self._watched = WatchedScreen(displays, vm, self.redraw)
             self._watched.watch(on=self._looking)
+        self._keyboard.plug_into(self._watched)
         self.refresh()
 
     @property
@@ -145,6 +142,7 @@ class ScreenView(Widget, can_focus=True):
         if self._drawing is not None:
             self._drawing.cancel()
         self._canvas.clear()
+        self._keyboard.plug_into(None)
         if watched is not None:
             await watched.close()
 
@@ -202,16 +200,16 @@ class ScreenView(Widget, can_focus=True):
         return Strip(line, width).apply_style(self.ink.base)
 
     def _status(self, width: int) -> Line:
-        ink, watched = self.ink, self._watched
-        refused = self._refused or (watched.refused if watched else None)
+        ink, keyboard = self.ink, self._keyboard
         if self._commanding:
             left = "Del F1…F12: with Ctrl+Alt · z size · arrows move · Esc stop typing"
             return [Segment(f" {left}", ink.accent)]
         line: Line = [Segment(" ")]
-        if refused is not None:
-            return [*line, Segment(fit(" ".join(str(refused).split()), width - 1), ink.warn)]
-        if watched is not None and watched.pending > 1:
-            return [*line, Segment(f"{watched.pending} keys to type", ink.text)]
+        if keyboard.refused is not None:
+            refused = " ".join(str(keyboard.refused).split())
+            return [*line, Segment(fit(refused, width - 1), ink.warn)]
+        if keyboard.pending > 1:
+            return [*line, Segment(f"{keyboard.pending} keys to type", ink.text)]
         picture, shown = self.screen_picture, self._canvas.shown
         if picture is None or shown is None:
             return line
@@ -235,13 +233,13 @@ class ScreenView(Widget, can_focus=True):
         elif event.key == self.prefix:
             self._commanding = True
         else:
-            self._type(event.key, event.character)
+            self._keyboard.type(event.key, event.character)
         self._refresh_status()
 
     def _command(self, key: str) -> bool:
         """Act on a key after the prefix; whether another may follow."""
         if key == self.prefix:
-            self._type(key, None)
+            self._keyboard.type(key, None)
         elif key == "delete" or (key[:1] == "f" and key[1:].isdecimal()):
             self.press(("ctrl", "alt", key))
         elif key == "z":
@@ -252,24 +250,14 @@ class ScreenView(Widget, can_focus=True):
             self.redraw()
             return True
         elif key == "escape":
-            if self._watched is not None:
-                self._watched.forget_pending()
+            self._keyboard.forget_pending()
         else:
             self.post_message(self.Reserved(key))
         return False
 
     def press(self, keys: Chord) -> None:
         """Press keys in the guest."""
-        self._refused = None
-        if self._watched is not None:
-            self._watched.press(keys)
-
-    def _type(self, key: str, character: str | None) -> None:
-        try:
-            for pressed in chords(key, character, self.layout_name):
-                self.press(pressed)
-        except InputError as error:
-            self._refused = error
+        self._keyboard.press(keys)
 
     def on_paste(self, event: events.Paste) -> None:
         """Not typed yet: it may have to be asked for."""
@@ -278,14 +266,7 @@ class ScreenView(Widget, can_focus=True):
 
     def paste(self, text: str) -> None:
         """Type a text into the guest, all of it or nothing."""
-        self._refused = None
-        try:
-            keys = text_to_keys(text, self.layout_name)
-        except InputError as error:
-            self._refused = error
-        else:
-            if self._watched is not None:
-                self._watched.paste(keys)
+        self._keyboard.paste(text)
         self._refresh_status()
 
     def _refresh_status(self) -> None:
@@ -293,32 +274,8 @@ class ScreenView(Widget, can_focus=True):
 
     # -- pointer -----------------------------------------------------------------------------------
 
-    def on_mouse_down(self, event: events.MouseDown) -> None:
-        """A button goes down in the guest too."""
-        self.focus()
-        self.capture_mouse()
-        self._point(event, frozenset({_BUTTONS.get(event.button, "left")}))
-
-    def on_mouse_up(self, event: events.MouseUp) -> None:
-        """And up."""
-        self.release_mouse()
-        self._point(event, _NONE)
-
-    def on_mouse_move(self, event: events.MouseMove) -> None:
-        """The guest's pointer follows."""
-        button = _BUTTONS.get(event.button)
-        self._point(event, frozenset({button}) if button else _NONE)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        """The wheel."""
-        self._point(event, frozenset({"wheel-up"}))
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        """The wheel."""
-        self._point(event, frozenset({"wheel-down"}))
-
-    def _point(self, event: events.MouseEvent, buttons: frozenset[str]) -> None:
-        event.stop()
+    def point(self, x: int, y: int, buttons: frozenset[str]) -> None:
+        """Put the guest's pointer where that cell is."""
         shown = self._canvas.shown
         if self._watched is not None and shown is not None and self._pointer:
-            self._watched.point(*shown.place(event.x, event.y), buttons)
+            self._watched.point(*shown.place(x, y), buttons)

@@ -9,7 +9,6 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from vmtui.column_sets import ColumnSet
@@ -19,14 +18,15 @@ from vmtui.views import FleetView, VMRef, VMView
 from vmtui.widgets.clock import Clock
 from vmtui.widgets.column_choice import ColumnChoice
 from vmtui.widgets.column_explanations import explained
-from vmtui.widgets.columns import GAP, Column, Past, laid_out
+from vmtui.widgets.columns import Column, Past, laid_out
+from vmtui.widgets.cursor_scroll import CursorScroll
 from vmtui.widgets.drawn_rows import DrawnRows, Layout
 from vmtui.widgets.explanation import Explanation
-from vmtui.widgets.row_strips import GUTTER, empty_strip, header_strip
+from vmtui.widgets.row_strips import GUTTER, column_at, empty_strip, header_strip
 from vmtui.widgets.rows import Rows
 
 
-class VMTable(ScrollView, can_focus=True):
+class VMTable(CursorScroll):
     """All VMs of a FleetView."""
 
     DEFAULT_CSS = """
@@ -40,14 +40,6 @@ class VMTable(ScrollView, can_focus=True):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down,j", "cursor(1)", "down", show=False),
-        Binding("up,k", "cursor(-1)", "up", show=False),
-        Binding("home,g", "cursor_to(0)", "first", show=False),
-        Binding("end,G", "cursor_to(-1)", "last", show=False),
-        Binding("pagedown,ctrl+f", "page(1.0)", "page down", show=False),
-        Binding("pageup,ctrl+b", "page(-1.0)", "page up", show=False),
-        Binding("ctrl+d", "page(0.5)", "half a page down", show=False),
-        Binding("ctrl+u", "page(-0.5)", "half a page up", show=False),
         Binding("enter", "screen.open_vm", "open", show=False),
     ]
 
@@ -59,9 +51,6 @@ class VMTable(ScrollView, can_focus=True):
 
     class Arranged(Message):
         """Marks, filter, order or columns changed."""
-
-    class Scrolled(Message):
-        """Other rows are in view."""
 
     def __init__(
         self,
@@ -147,20 +136,17 @@ class VMTable(ScrollView, can_focus=True):
         """Mark or unmark the VM under the cursor, and go to the next."""
         if self.rows.toggle_mark():
             self.action_cursor(1)
-        self.refresh_lines_that_changed()
-        self.post_message(self.Arranged())
+        self._rearranged()
 
     def mark_all(self) -> None:
         """Mark all rows that are shown, or unmark them when all are."""
         self.rows.mark_all()
-        self.refresh_lines_that_changed()
-        self.post_message(self.Arranged())
+        self._rearranged()
 
     def unmark_all(self) -> None:
         """Forget all marks."""
         self.rows.marks.clear()
-        self.refresh_lines_that_changed()
-        self.post_message(self.Arranged())
+        self._rearranged()
 
     # -- drawing -----------------------------------------------------------------------------
 
@@ -172,7 +158,7 @@ class VMTable(ScrollView, can_focus=True):
         """Lay the columns out anew."""
         self._lay_out()
         self._set_virtual_size()
-        self._scroll_to_cursor()
+        self.scroll_to_cursor()
         self._repaint()
 
     def _repaint(self) -> None:
@@ -212,25 +198,14 @@ class VMTable(ScrollView, can_focus=True):
         if width != self._width:
             self._lay_out()
         top = self.scroll_offset.y
-        changed = self._drawn.update(self._in_view(), self._layout)
+        changed = self._drawn.update(self.lines_in_view, self._layout)
         if changed:
             self.refresh(*(Region(0, i - top + 1, width, 1) for i in changed))
-
-    def _in_view(self) -> range:
-        top = self.scroll_offset.y
-        height = self.scrollable_content_region.height
-        return range(top, min(len(self.rows.shown), top + max(0, height - 1)))
 
     @property
     def in_view(self) -> list[VMRef]:
         """The VMs whose rows can be seen."""
-        return [self.rows.shown[index].ref for index in self._in_view()]
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        """Tell that other rows are in view."""
-        super().watch_scroll_y(old_value, new_value)
-        if round(old_value) != round(new_value):
-            self.post_message(self.Scrolled())
+        return [self.rows.shown[index].ref for index in self.lines_in_view]
 
     def render_line(self, y: int) -> Strip:
         """The header, a row, or a line of the text for an empty table."""
@@ -259,33 +234,25 @@ class VMTable(ScrollView, can_focus=True):
 
     # -- moving ------------------------------------------------------------------------------
 
-    def action_cursor(self, step: int) -> None:
-        """Move the cursor by rows."""
-        self.action_cursor_to(max(0, self.rows.index + step))
+    @property
+    def line_count(self) -> int:
+        """As many as rows are shown."""
+        return len(self.rows.shown)
 
-    def action_cursor_to(self, index: int) -> None:
+    @property
+    def cursor_line(self) -> int:
+        """That of the row under the cursor."""
+        return self.rows.index
+
+    def action_cursor_to(self, line: int) -> None:
         """Move the cursor to a row; -1 is the last."""
-        self.rows.go_to(index)
+        self.rows.go_to(line)
         self._moved()
 
-    def action_page(self, pages: float) -> None:
-        """Move the cursor by part of what is visible."""
-        self.action_cursor(round((self.size.height - 1) * pages))
-
     def _moved(self) -> None:
-        self._scroll_to_cursor()
+        self.scroll_to_cursor()
         self.refresh_lines_that_changed()
         self.post_message(self.Pointed())
-
-    def _scroll_to_cursor(self) -> None:
-        room = self.scrollable_content_region.height - 1
-        index, top = self.rows.index, self.scroll_offset.y
-        if room <= 0:
-            return
-        if index < top:
-            self.scroll_to(y=index, animate=False)
-        elif index >= top + room:
-            self.scroll_to(y=index - room + 1, animate=False)
 
     def on_click(self, event: events.Click) -> None:
         """Select a row, open it on a double click, or sort by a header."""
@@ -299,14 +266,11 @@ class VMTable(ScrollView, can_focus=True):
                 self.post_message(self.Opened())
 
     def _sort_by_click(self, x: int) -> None:
-        left = GUTTER
-        for column, cells in self._columns:
-            if left <= x < left + cells + GAP:
-                again = column is self.rows.column
-                descending = not self.rows.descending if again else column.descending
-                self.sort(column, descending=descending)
-                return
-            left += cells + GAP
+        column = column_at(self._columns, x)
+        if column is not None:
+            again = column is self.rows.column
+            descending = not self.rows.descending if again else column.descending
+            self.sort(column, descending=descending)
 
     def explanations(self) -> Sequence[Explanation]:
         """All columns of the set, the one that rows are sorted by first."""

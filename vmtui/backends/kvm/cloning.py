@@ -46,11 +46,7 @@ async def clone(
     orders = cloud_init or kept
     vm_id = str(uuid.uuid4())
     async with source.store.staged(name) as folder:
-        drives = [
-            await _drive(source, disk, folder, linked, progress)
-            for disk in definition.disk
-            if disk.file != disks.SEED
-        ]
+        drives = await _drives(source, definition, folder, linked, progress)
         if orders is not None:
             progress(Progress("making the cloud-init seed", stage="seed"))
             await cloud.write(folder, orders, name=name, instance_id=vm_id, image_user=image_user)
@@ -102,6 +98,17 @@ def _refuse(source: Machine, definition: Definition, linked: bool) -> None:
                 why=f"its disk {disk.file} is not in its folder, and two VMs can't write to it",
                 hint="Move the disk into the VM's folder, and say so in vm.toml.",
             )
+
+
+async def _drives(
+    source: Machine, definition: Definition, folder: Path, linked: bool, progress: ProgressSink
+) -> list[DiskDefinition]:
+    """All but the seed, which is made anew."""
+    return [
+        await _drive(source, disk, folder, linked, progress)
+        for disk in definition.disk
+        if disk.file != disks.SEED
+    ]
 
 
 async def _drive(

@@ -166,13 +166,16 @@ def designed(spec: VMSpec, taken: set[int], base: BaseDefinition | None = None) 
         throwaway=spec.throwaway,
         boot_id=boot_id() if spec.throwaway else "",
     )
-    if not spec.throwaway:
-        definition = _in_ports(definition)
+    return _checked(spec.name, definition if spec.throwaway else _in_ports(definition))
+
+
+def _checked(name: str, definition: Definition) -> Definition:
+    """As it will be read from its file."""
     content: dict[str, Any] = msgspec.to_builtins(definition)
     try:
         return convert(content)
     except (msgspec.ValidationError, ValueError) as error:
-        raise InputError(f"{spec.name} can't be made", why=str(error)) from error
+        raise InputError(f"{name} can't be made", why=str(error)) from error
 
 
 def _kernel(boot: Boot) -> KernelDefinition | None:

@@ -1,16 +1,15 @@
-"""All threads of the libvirt backend: libvirt's event loop, and the workers of one connection."""
+"""One libvirt connection for one asyncio loop: opened, called and closed in a worker's thread."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Callable
 from contextlib import suppress
-from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import libvirt
 
+from vmtui.backends.libvirt.threads import Workers, start_event_loop, tell
 from vmtui.backends.libvirt.translate import disconnected, translated
 from vmtui.errors import OperationError, UnreachableError, VmtuiError
 
@@ -21,117 +20,6 @@ OPEN_TIMEOUT_S = 15.0
 CLOSE_TIMEOUT_S = 3.0
 KEEPALIVE_INTERVAL_S = 5
 KEEPALIVE_COUNT = 3
-
-_started = False
-_starting = threading.Lock()
-
-
-def start_event_loop() -> None:
-    """Run libvirt's event loop in a thread, once for the process and before anything is opened."""
-    global _started  # noqa: PLW0603 (libvirt has one event loop for each process)
-    with _starting:
-        if _started:
-            return
-        # What goes wrong is raised; without this libvirt also prints it into the terminal.
-        libvirt.registerErrorHandler(_drop_error, None)
-        libvirt.virEventRegisterDefaultImpl()
-        threading.Thread(target=_run_events, name="libvirt events", daemon=True).start()
-        _started = True
-
-
-def _drop_error(_context: None, _error: object) -> None:
-    pass
-
-
-def _run_events() -> None:
-    while True:
-        with suppress(libvirt.libvirtError):
-            libvirt.virEventRunDefaultImpl()
-
-
-class Workers:
-    """Threads that make blocking calls. They are daemons: a call that hangs holds nobody up.
-
-    A call that missed its deadline is given up: its thread no longer counts, another takes over.
-    """
-
-    def __init__(self, name: str, count: int) -> None:
-        self._name = name
-        self._count = count
-        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._threads: set[threading.Thread] = set()
-        self._lock = threading.Lock()
-        self._idle = 0
-        self._given_up = 0
-
-    def submit(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
-        """Run it; the future belongs to the running loop."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-
-        def job() -> None:
-            try:
-                result = function(*args)
-            except Exception as error:  # carried over to whoever waits
-                _tell(loop, _fail, future, error)
-            else:
-                _tell(loop, _finish, future, result)
-
-        with self._lock:
-            self._idle -= 1
-            self._jobs.put(job)
-            self._grow()
-        return future
-
-    def give_up(self, future: asyncio.Future[Any]) -> None:
-        """Make room for another thread until that call returns after all."""
-        with self._lock:
-            self._given_up += 1
-            self._grow()
-        future.add_done_callback(self._came_back)
-
-    def _grow(self) -> None:
-        # Below zero, `_idle` is how many jobs wait for a thread.
-        if self._idle < 0 and len(self._threads) < self._count + self._given_up:
-            thread = threading.Thread(target=self._work, name=self._name, daemon=True)
-            self._threads.add(thread)
-            self._idle += 1
-            thread.start()
-
-    def _came_back(self, _: asyncio.Future[Any]) -> None:
-        with self._lock:
-            self._given_up -= 1
-
-    def _work(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
-            del job
-            with self._lock:
-                self._idle += 1
-        with self._lock:
-            self._threads.discard(threading.current_thread())
-
-    def stop(self) -> None:
-        """End the threads; those in a call end after it."""
-        with self._lock:
-            for _ in self._threads:
-                self._jobs.put(None)
-
-
-def _tell(loop: asyncio.AbstractEventLoop, callback: Callable[..., None], *args: Any) -> None:
-    with suppress(RuntimeError):  # the loop was closed meanwhile: nobody waits any more
-        loop.call_soon_threadsafe(callback, *args)
-
-
-def _finish(future: asyncio.Future[T], result: T) -> None:
-    if not future.done():
-        future.set_result(result)
-
-
-def _fail(future: asyncio.Future[T], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-        future.exception()  # it may be that nobody waits for it any more
 
 
 class Bridge:
@@ -203,7 +91,7 @@ class Bridge:
         self._workers.stop()
 
     def _closed_by_peer(self, _connection: libvirt.virConnect, reason: int, _: None) -> None:
-        _tell(self._loop, self._note_lost, reason)
+        tell(self._loop, self._note_lost, reason)
 
     def _note_lost(self, reason: int) -> None:
         if self.lost is not None or self._closed:
@@ -270,7 +158,7 @@ class Bridge:
 
     def tell(self, callback: Callable[..., None], *args: Any) -> None:
         """For libvirt's callbacks: run `callback` on the loop. From any thread."""
-        _tell(self._loop, callback, *args)
+        tell(self._loop, callback, *args)
 
     async def listen(self, register: Callable[[libvirt.virConnect], list[int]]) -> None:
         """Register event callbacks; they end with the connection."""

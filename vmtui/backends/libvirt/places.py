@@ -36,21 +36,26 @@ class Places:
         local = not parts.hostname and transport in ("", "unix")
         if driver != "qemu" or (not local and session):
             return cls(local, session)
-        if not session:
-            run = Path("/run/libvirt/qemu") if local else None
-            logs = Path("/var/log/libvirt/qemu") if local else None
-            return cls(
-                local,
-                session,
-                Path("/var/lib/libvirt/images"),
-                logs,
-                run,
-                settings=Path("/etc/libvirt/qemu.conf") if local else None,
-                variables=Path("/var/lib/libvirt/qemu/nvram"),
-                tpms=Path("/var/lib/libvirt/swtpm"),
-                tpm_logs=Path("/var/log/swtpm/libvirt/qemu") if local else None,
-            )
-        socket = dict(parse_qsl(parts.query)).get("socket")
+        if session:
+            return cls._of_session(dict(parse_qsl(parts.query)).get("socket"), environment)
+        return cls._of_system(local=local)
+
+    @classmethod
+    def _of_system(cls, *, local: bool) -> Places:
+        return cls(
+            local,
+            session=False,
+            images=Path("/var/lib/libvirt/images"),
+            logs=Path("/var/log/libvirt/qemu") if local else None,
+            run=Path("/run/libvirt/qemu") if local else None,
+            settings=Path("/etc/libvirt/qemu.conf") if local else None,
+            variables=Path("/var/lib/libvirt/qemu/nvram"),
+            tpms=Path("/var/lib/libvirt/swtpm"),
+            tpm_logs=Path("/var/log/swtpm/libvirt/qemu") if local else None,
+        )
+
+    @classmethod
+    def _of_session(cls, socket: str | None, environment: Mapping[str, str]) -> Places:
         home = Path(environment.get("HOME") or Path.home())
         data = Path(environment.get("XDG_DATA_HOME") or home / ".local/share")
         cache = Path(environment.get("XDG_CACHE_HOME") or home / ".cache")
@@ -59,11 +64,11 @@ class Places:
         base = Path(socket).parent if socket else runtime / "libvirt"
         logs = cache / "libvirt/qemu/log"
         return cls(
-            local,
-            session,
-            data / "libvirt/images",
-            logs,
-            base / "qemu/run",
+            local=True,
+            session=True,
+            images=data / "libvirt/images",
+            logs=logs,
+            run=base / "qemu/run",
             settings=config / "qemu.conf",
             variables=config / "qemu/nvram",
             tpms=config / "qemu/swtpm",

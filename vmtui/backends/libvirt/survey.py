@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 
 import libvirt
 
 from vmtui.backends.libvirt import questions, records
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.domain_facts import Definition
+from vmtui.backends.libvirt.expendable import Expendable
 from vmtui.backends.libvirt.processes import Processes
-from vmtui.backends.libvirt.questions import Ask, Domains, Read
+from vmtui.backends.libvirt.questions import Ask, Read
 from vmtui.backends.libvirt.targets import Targets
-from vmtui.backends.libvirt.translate import code, is_lost, translated
+from vmtui.backends.libvirt.translate import code
 from vmtui.counters import GUEST_PERIOD_S, CpuCounters, DiskCounters, Measure, MemoryCounters
 from vmtui.model import VMId
-
-T = TypeVar("T")
 
 INTERVAL_S = 2.0
 COST_SHARE = 0.25
@@ -64,11 +62,7 @@ class Answer:
 
 
 class Survey:
-    """Rounds over a connection of its own, which is left to a call that hangs, and replaced.
-
-    Another call on the connection of one that hangs could be held up too: before 10.1 libvirt's
-    client may miss that there is a second call to send while it waits for the first.
-    """
+    """Rounds of questions on a connection of its own, and what is known from them."""
 
     def __init__(
         self,
@@ -79,44 +73,30 @@ class Survey:
         local: bool,
         may_arm: bool,
     ) -> None:
-        self._connect = connect
+        self._line = Expendable(connect)
         self._processes = processes
         self._targets = targets
         self._local = local
         self._may_arm = may_arm
         self.bulk = True
         """Whether the driver has bulk statistics of more than the state."""
-        self._bridge: Bridge | None = None
-        self._domains: Domains = {}  # of that connection
         self._flags = getattr(libvirt, "VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT", 0)
         self._first = True
         self._due_s = 0.0
-        self._spent_s = 0.0  # in this round, by what answered
         self._round: asyncio.Task[None] | None = None
         self._answers: dict[VMId, Answer] = {}
         self._definitions: dict[VMId, tuple[int, Definition]] = {}
         self._armed: dict[VMId, int] = {}
-        self._stuck: dict[asyncio.Future[Any], frozenset[VMId]] = {}
         self._suspects: dict[VMId, float] = {}
         self._partial_since: dict[VMId, float] = {}
         self._stalled: dict[VMId, tuple[int, str]] = {}
-        self._closing: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Let go of the connection; one with a call that hangs ends with that."""
         if self._round is not None:
             self._round.cancel()
             await asyncio.gather(self._round, return_exceptions=True)
-        self._leave()
-        if self._closing:
-            await asyncio.wait(tuple(self._closing))
-
-    def _leave(self) -> None:
-        bridge, self._bridge, self._domains = self._bridge, None, {}
-        if bridge is not None:
-            closing = asyncio.create_task(bridge.close())
-            self._closing.add(closing)
-            closing.add_done_callback(self._closing.discard)
+        await self._line.close()
 
     # -- what is known -----------------------------------------------------------------------
 
@@ -168,10 +148,10 @@ class Survey:
                 del known[vm]
 
     async def _ask_all(self, runs: Runs) -> None:
-        started_s, self._spent_s = time.monotonic(), 0.0
+        started_s, spent_s = time.monotonic(), self._line.spent_s
         self._suspects = {vm: until for vm, until in self._suspects.items() if until > started_s}
-        self._stuck = {call: of for call, of in self._stuck.items() if not call.done()}
-        held = {vm for of in self._stuck.values() if len(of) == 1 for vm in of}
+        self._line.forget_returned()
+        held = {vm for of in self._line.hanging if len(of) == 1 for vm in of}
         healthy = [vm for vm in runs if vm not in self._suspects and vm not in held]
         alone = [(vm,) for vm in runs if vm in self._suspects and vm not in held]
         slices = [tuple(healthy[i : i + SLICE]) for i in range(0, len(healthy), SLICE)]
@@ -186,7 +166,7 @@ class Survey:
         silent = [vm for vm in missed if vm not in again]
         silent += [vm for vm in again if not await self._ask((vm,), runs, DEADLINE_S)]
         self._stalled |= {vm: (runs[vm], _SILENT) for vm in silent}
-        rest_s = 0.0 if self._first else self._spent_s / COST_SHARE
+        rest_s = 0.0 if self._first else (self._line.spent_s - spent_s) / COST_SHARE
         self._first = False
         # A little early, so that a beat that comes a little early does not miss its turn.
         self._due_s = started_s + max(0.9 * INTERVAL_S, rest_s)
@@ -202,40 +182,19 @@ class Survey:
     async def _read(
         self, group: tuple[VMId, ...], runs: Runs, deadline_s: float
     ) -> list[Read] | None:
-        if not self.bulk or len(self._stuck) >= STUCK_LIMIT:
+        if not self.bulk or len(self._line.hanging) >= STUCK_LIMIT:
             return []  # their last values stay
         new = frozenset(vm for vm in group if self.definition(vm, runs[vm]) is None)
         ask = Ask(self._processes, new, self._flags)
         try:
-            found = await self._call(deadline_s, group, questions.read, self._domains, group, ask)
+            domains = self._line.domains
+            found = await self._line.call(deadline_s, group, questions.read, domains, group, ask)
         except libvirt.libvirtError as error:
             return await self._without(error, group, runs, deadline_s)
         if found and not any(_ALWAYS & one.record.keys() for one in found):
             self.bulk = False
             return []
         return found
-
-    async def _call(
-        self, deadline_s: float, of: Iterable[VMId], work: Callable[..., T], *args: Any
-    ) -> T | None:
-        """None: no answer in time; the connection is left to it. Raises libvirtError."""
-        bridge = self._bridge
-        if bridge is None:
-            bridge = self._bridge = await self._connect()
-        started_s = time.monotonic()
-        call = bridge.start(work, *args)
-        done, _ = await asyncio.wait({call}, timeout=deadline_s)
-        if not done:
-            self._stuck[call] = frozenset(of)
-            self._leave()
-            return None
-        self._spent_s += time.monotonic() - started_s
-        try:
-            return call.result()
-        except libvirt.libvirtError as error:
-            if is_lost(error) or bridge.lost is not None:
-                raise bridge.lost or translated(error, "read statistics", bridge.uri) from error
-            raise
 
     async def _without(
         self, error: libvirt.libvirtError, group: tuple[VMId, ...], runs: Runs, deadline_s: float
@@ -247,7 +206,7 @@ class Survey:
             return await self._read(group, runs, deadline_s)
         found = []
         for vm in group if len(group) > 1 else ():
-            self._domains.pop(vm, None)
+            self._line.domains.pop(vm, None)
             found += await self._read((vm,), runs, deadline_s) or []
         return found
 
@@ -264,7 +223,7 @@ class Survey:
             return
         self._armed[one.vm] = one.run
         try:
-            armed = await self._call(DEADLINE_S, (one.vm,), questions.arm, one.vm)
+            armed = await self._line.call(DEADLINE_S, (one.vm,), questions.arm, one.vm)
         except libvirt.libvirtError:
             return  # then its figures say that they are old
         if armed:
@@ -280,7 +239,7 @@ class Survey:
         else:
             # A record without what needs QEMU: something holds it. Only for a moment is that fine.
             since_s = self._partial_since.setdefault(vm, one.at_s)
-            held = any(vm in of for of in self._stuck.values())
+            held = any(vm in of for of in self._line.hanging)
             if held or (last and last.whole and one.at_s - since_s > PARTIAL_LIMIT_S):
                 self._stalled[vm] = (one.run, _HELD)
             if held or (last and last.whole):

@@ -213,22 +213,7 @@ async def _send(
     """Fill a volume; `report` gets the fraction done."""
     what = f"fill {name}"
 
-    def begin(connection: libvirt.virConnect) -> tuple[libvirt.virStream, BinaryIO, int]:
-        volume = find(connection, places, name)
-        if volume is None:
-            raise OperationError(f"the volume {name} has vanished")
-        file: BinaryIO = BytesIO(source) if isinstance(source, bytes) else source.open("rb")
-        try:
-            total_bytes = file.seek(0, os.SEEK_END)
-            file.seek(0)
-            stream = connection.newStream(0)
-            volume.upload(stream, 0, total_bytes, 0)
-        except BaseException:
-            file.close()
-            raise
-        return stream, file, total_bytes
-
-    stream, file, total_bytes = await whole(bridge.call(what, begin))
+    stream, file, total_bytes = await whole(bridge.call(what, _begin, places, name, source))
     sent_bytes = 0
     try:
         while piece := await whole(
@@ -244,6 +229,24 @@ async def _send(
     finally:
         file.close()
     await _refresh(bridge, places)
+
+
+def _begin(
+    connection: libvirt.virConnect, places: Places, name: str, source: Path | bytes
+) -> tuple[libvirt.virStream, BinaryIO, int]:
+    volume = find(connection, places, name)
+    if volume is None:
+        raise OperationError(f"the volume {name} has vanished")
+    file: BinaryIO = BytesIO(source) if isinstance(source, bytes) else source.open("rb")
+    try:
+        total_bytes = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        stream = connection.newStream(0)
+        volume.upload(stream, 0, total_bytes, 0)
+    except BaseException:
+        file.close()
+        raise
+    return stream, file, total_bytes
 
 
 def _send_some(_: libvirt.virConnect, stream: libvirt.virStream, file: BinaryIO) -> int:

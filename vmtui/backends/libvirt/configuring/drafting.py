@@ -18,7 +18,8 @@ from vmtui.backends.libvirt.configuring.draft import Draft
 from vmtui.backends.libvirt.configuring.elements import said, say, text_of
 from vmtui.backends.libvirt.configuring.memory_knobs import ceiling_bytes
 from vmtui.backends.libvirt.configuring.nic_knobs import network_of
-from vmtui.backends.libvirt.configuring.parts import ANEW, OFF, RUNS, hardware
+from vmtui.backends.libvirt.configuring.parts import hardware
+from vmtui.backends.libvirt.configuring.reach import ANEW, OFF, RUNS
 from vmtui.backends.libvirt.configuring.resolving import resolved
 from vmtui.backends.libvirt.configuring.situation import Situation, free_cpus
 from vmtui.backends.libvirt.places import Places

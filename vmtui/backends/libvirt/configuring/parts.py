@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from vmtui.backends.libvirt.configuring import attaching
+from vmtui.backends.libvirt.configuring import attaching, reach
 from vmtui.backends.libvirt.configuring.boot_knobs import is_uefi
-from vmtui.backends.libvirt.configuring.cpu_knobs import most_cpus
 from vmtui.backends.libvirt.configuring.device_knobs import has_tpm, has_watchdog
 from vmtui.backends.libvirt.configuring.disk_knobs import is_tray, source
 from vmtui.backends.libvirt.configuring.elements import Element, got, said
@@ -14,38 +13,11 @@ from vmtui.backends.libvirt.configuring.knobs import ranges
 from vmtui.backends.libvirt.configuring.memory_knobs import VIRTIO_MEM, has_balloon, size_of
 from vmtui.backends.libvirt.configuring.situation import VIRTIO_SOUND_SINCE, Situation
 from vmtui.backends.libvirt.configuring.tuning_knobs import USUAL_PERIOD_US, USUAL_WEIGHT
-from vmtui.errors import InputError
-from vmtui.hardware.changes import Assign
 from vmtui.hardware.settings import SETTINGS, PartKind, Setting, setting
 from vmtui.hardware.tree import Entry, Hardware, Part, Takes
 from vmtui.hardware.values import Value
 from vmtui.units import size
 
-_OWN = (
-    *("notes", "tags", "protected", "memory.floor", "balance"),
-    *("balance.least", "balance.most", "balance.weight", "balance.reserve"),
-)
-SHARES = ("cpu.profile", "cpu.weight", "cpu.quota", "cpu.period")
-LIVE = frozenset(
-    {*_OWN, *SHARES, "description", "autostart", "cpus", "cpu.pin", "cpu.emulator"}
-    | {"memory.plugged", "disk.*.source", "disk.*.size", "disk.*.iops", "disk.*.iops-burst"}
-    | {"disk.*.rate", "disk.*.rate-burst", "nic.*.link", "nic.*.network", "nic.*.rate"}
-)
-"""Settings that libvirt changes while the VM runs."""
-
-_NEVER_SESSION = "libvirt shares out CPUs for system connections only"
-OFF, RUNS = "it is off", "it runs: shut it down first"
-ANEW = ("firmware", "firmware.keys")
-"""With another of these UEFI variables begin anew, and what runs writes to them."""
-
-_WHY_NOT_LIVE = {
-    "cpus.max": "the firmware tells the guest at its start how many there can be",
-    "memory": "the ceiling is set when QEMU starts; below it the balloon moves",
-    "memory.merge": "QEMU marks its memory when it starts",
-    "firmware": "the firmware runs before the guest",
-    "tpm": "the guest looks for it at its start",
-    "restart": "libvirt reads it when it starts",
-}
 _SLOW_BUSES = ("sata", "ide", "fdc")
 _ONES = {
     PartKind.VM: "vm",
@@ -55,7 +27,6 @@ _ONES = {
     PartKind.TPM: "tpm",
     PartKind.DISPLAY: "display",
 }
-
 
 _USUAL = {"cpu.weight": USUAL_WEIGHT, "cpu.period": USUAL_PERIOD_US}
 
@@ -128,8 +99,8 @@ class _Tree:
     # -- entries -----------------------------------------------------------------------------
 
     def _entry(self, key: str) -> Entry:
-        takes, why = self.takes(key)
-        before, after = self._value(self._now, key), self._value(self._next, key)
+        takes, why = reach.takes(self._here, key)
+        before, after = self._here.value(self._now, key), self._here.value(self._next, key)
         if self._now is not None and self._comes_to(key, before, after):
             before = after
         choices = self._choices(key)
@@ -148,18 +119,6 @@ class _Tree:
         places = {pin.partition("=")[2] for pin in str(before).split()}
         return key == "cpu.pin" and after == "" and places == {everywhere}
 
-    def _value(self, root: Element | None, key: str) -> Value:
-        if root is None:
-            return None
-        if key == "autostart":
-            return self._here.autostart
-        if key.endswith(".size"):
-            return self._here.sizes.get(key.split(".")[1])
-        try:
-            return self._table.value(root, key)
-        except InputError:
-            return None  # that part is in the other definition only
-
     def _choices(self, key: str) -> tuple[str, ...]:
         known = setting(key).form.choices
         if key == "sound" and self._here.libvirt_version < VIRTIO_SOUND_SINCE:
@@ -167,49 +126,6 @@ class _Tree:
         if key.endswith(".bus"):
             return tuple(choice for choice in known if choice != "nvme")
         return known
-
-    def takes(self, key: str) -> tuple[Takes, str]:
-        """When a change of it takes effect at the best, and why not before."""
-        why = self._stuck(key)
-        if why:
-            return Takes.NEVER, why
-        if key == "memory.target":
-            return (Takes.LIVE, "") if self._here.active else (Takes.NEVER, OFF)
-        if not self._here.active:
-            return Takes.NEXT_BOOT, ""
-        if key == "cpus" and self._now is not None and most_cpus(self._now) == 1:
-            return Takes.NEXT_BOOT, "it was started with a maximum of 1 (cpus.max)"
-        if setting(key).key in LIVE:
-            return Takes.BOTH, ""
-        return Takes.NEXT_BOOT, _WHY_NOT_LIVE.get(key, "it is set when QEMU starts")
-
-    def _stuck(self, key: str) -> str:
-        """Why it can't be set at all."""
-        if why := self._forbidden(key):
-            return why
-        if not self._table.has_in_xml(Assign(key, None)):
-            return ""
-        try:
-            part, knob = self._table.knob(self._next, key)
-        except InputError:
-            return "it is gone at the next boot"
-        return knob.stuck(part)
-
-    def _forbidden(self, key: str) -> str:
-        here = self._here
-        if here.active and (key == "name" or (key in ANEW and is_uefi(self._next))):
-            return RUNS
-        if key == "tpm.encrypted" and here.tpm_state is not False:
-            known = "" if here.tpm_state else ", and from here it can't be told whether it has one"
-            return f"it is chosen before the TPM has a state{known}: clear that first"
-        if here.session and key in SHARES:
-            return _NEVER_SESSION
-        limited = key.startswith("nic.") and key.endswith(".rate")
-        if here.session and limited and self._value(self._next, key) is None:
-            return "libvirt limits cards on system connections only"
-        if key.endswith(".size") and not here.sizes.get(key.split(".")[1]):
-            return "how large it is can't be told"
-        return ""
 
     # -- parts of which there are several ----------------------------------------------------
 
@@ -298,8 +214,3 @@ def _chosen(before: str, after: str) -> bool:
     model, *features = after.split(",")
     running, *has = before.split(",")
     return after == "host-model" or (model == running and {*features} <= {*has})
-
-
-def takes(situation: Situation, key: str) -> tuple[Takes, str]:
-    """When a change of that setting takes effect at the best, and why not before."""
-    return _Tree(situation).takes(key)

@@ -22,6 +22,8 @@ from vmtui.backends.libvirt.configuring.tuning_knobs import USUAL_WEIGHT, HostCp
 from vmtui.backends.libvirt.domain_facts import parse
 from vmtui.backends.libvirt.listing import attempt, attempt_all, lookup, state_of
 from vmtui.backends.libvirt.places import Places
+from vmtui.errors import InputError
+from vmtui.hardware.values import Value
 from vmtui.model import VMId
 
 VIRTIO_SOUND_SINCE = 10_004_000
@@ -66,6 +68,19 @@ class Situation:
     def table(self) -> Table:
         """The settings, by the names that this domain's parts have."""
         return Table(self.host, card_names(self.now, self.next))
+
+    def value(self, root: Element | None, key: str) -> Value:
+        """Of a setting in `now` or `next`; None where that has none."""
+        if root is None:
+            return None
+        if key == "autostart":
+            return self.autostart
+        if key.endswith(".size"):
+            return self.sizes.get(key.split(".")[1])
+        try:
+            return self.table.value(root, key)
+        except InputError:
+            return None  # that part is in the other definition only
 
 
 def look(connection: libvirt.virConnect, places: Places, vm: VMId) -> Situation:

@@ -13,7 +13,8 @@ from vmtui.backends.libvirt.configuring.boot_knobs import is_uefi
 from vmtui.backends.libvirt.configuring.draft import Draft
 from vmtui.backends.libvirt.configuring.drafting import check_may, differences, lost
 from vmtui.backends.libvirt.configuring.elements import Element, parsed
-from vmtui.backends.libvirt.configuring.parts import ANEW, RUNS, hardware
+from vmtui.backends.libvirt.configuring.parts import hardware
+from vmtui.backends.libvirt.configuring.reach import ANEW, RUNS
 from vmtui.backends.libvirt.configuring.recognizing import device_of
 from vmtui.backends.libvirt.configuring.situation import Situation
 from vmtui.backends.libvirt.places import Places
@@ -39,6 +40,17 @@ def drafted_text(
     draft = Draft(here, root, deepcopy(here.now))
     before, after = hardware(here), hardware(edited)
     _check_variables(here, before, after)
+    _assign(draft, before, after, when)
+    _exchange(draft, before, after, edited)
+    if text != here.xml:
+        schema.check(text, here.xml)
+        checks.check_all(connection, places, here, root)
+    return draft
+
+
+def _assign(draft: Draft, before: Hardware, after: Hardware, when: When) -> None:
+    """Settings that have other values."""
+    here = draft.here
     for change in differences(before, after):
         entry = before.entry(change.key)
         takes = entry.takes if entry is not None else Takes.NEXT_BOOT
@@ -52,6 +64,10 @@ def drafted_text(
         words = wording.assigned(change.key, old, change.value)
         draft.steps.append(Step(change, words, wanted, loses=lost(here, change)))
         draft.resolved.append(change)
+
+
+def _exchange(draft: Draft, before: Hardware, after: Hardware, edited: Situation) -> None:
+    """Devices that are gone, and those that have come."""
     for part in before.parts:
         if part.there_next and after.part(part.id) is None:
             gone = Detach(part.id)
@@ -62,10 +78,6 @@ def drafted_text(
             words = wording.attached(device)
             draft.steps.append(Step(Attach(device), words, Takes.NEXT_BOOT))
             draft.resolved.append(Attach(device))
-    if text != here.xml:
-        schema.check(text, here.xml)
-        checks.check_all(connection, places, here, root)
-    return draft
 
 
 def _device(edited: Situation, part: str) -> Device | None:
