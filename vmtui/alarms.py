@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from vmtui.figures import BY_ID
+from vmtui.deferred import deferred
 from vmtui.views import Breach, VMView
+
+if TYPE_CHECKING:
+    from vmtui import figures
+else:
+    (figures,) = deferred("vmtui", "figures")
 
 DEFAULT_THRESHOLDS: Mapping[str, float] = {
     "ready_max": 10.0,
@@ -33,7 +39,7 @@ def exceeded(row: VMView, thresholds: Thresholds) -> dict[str, float]:
     """The figures of this sample that are above their threshold, with their values."""
     found = {}
     for figure, limit in thresholds.above.items():
-        value = BY_ID[figure].of(row)
+        value = figures.BY_ID[figure].of(row)
         if value is not None and value > limit:
             found[figure] = value
     return found

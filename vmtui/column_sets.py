@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from vmtui.figures import BY_ID
-
 OTHERS: Mapping[str, str] = {
     "name": "The name of the VM.",
     "state": "What the VM is doing, or what is being done to it. A stalled VM did not answer in "
@@ -36,7 +34,12 @@ PARTS: Mapping[str, tuple[str, ...]] = {
 }
 """The figures that some of them show, as they stand there."""
 
-KNOWN: frozenset[str] = frozenset(OTHERS) | BY_ID.keys()
+
+def known() -> frozenset[str]:
+    """Every column that there is."""
+    from vmtui.figures import BY_ID  # noqa: PLC0415 (listing has to be quick)
+
+    return frozenset(OTHERS) | BY_ID.keys()
 
 
 class ColumnSet(StrEnum):

@@ -6,17 +6,22 @@ import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 import platformdirs
 
 from vmtui import toml
 from vmtui.alarms import DEFAULT_SUSTAINED_S, DEFAULT_THRESHOLDS, Thresholds
-from vmtui.column_sets import DEFAULTS, KNOWN, ColumnSet
+from vmtui.column_sets import DEFAULTS, ColumnSet, known
+from vmtui.deferred import deferred
 from vmtui.errors import ConfigError
-from vmtui.figures import BY_ID, Unit
 from vmtui.units import parse_size_bytes, plain
+
+if TYPE_CHECKING:
+    from vmtui import figures
+else:
+    (figures,) = deferred("vmtui", "figures")
 
 ScrollbackLines = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Days = Annotated[int, msgspec.Meta(ge=0, le=3650)]
@@ -148,8 +153,8 @@ def _check(config: Config, path: Path) -> None:
     for columns in ColumnSet:
         chosen = config.columns.of(columns)
         key = f"{path}: columns.{columns}"
-        hint = f"There is: {', '.join(sorted(KNOWN))}."
-        unknown = next((column for column in chosen if column not in KNOWN), None)
+        hint = f"There is: {', '.join(sorted(known()))}."
+        unknown = next((column for column in chosen if column not in known()), None)
         if unknown is not None:
             raise ConfigError(key, why=f"there is no column {unknown!r}", hint=hint)
         if not chosen:
@@ -165,11 +170,11 @@ def _check(config: Config, path: Path) -> None:
 def _limit(key: str, value: float | str) -> float | None:
     """The number that an alarm begins above; None: it is off."""
     what = f"alarms.{plain(key)}"
-    figure = BY_ID.get(key)
+    figure = figures.BY_ID.get(key)
     if figure is None and key != SUSTAINED:
-        known = ", ".join([*BY_ID, SUSTAINED])
-        raise ConfigError(what, why="there is no such figure", hint=f"There is: {known}.")
-    is_bytes = figure is not None and figure.unit is Unit.BYTES
+        there_is = ", ".join([*figures.BY_ID, SUSTAINED])
+        raise ConfigError(what, why="there is no such figure", hint=f"There is: {there_is}.")
+    is_bytes = figure is not None and figure.unit is figures.Unit.BYTES
     if isinstance(value, str):
         if value == OFF and figure is not None:
             return None

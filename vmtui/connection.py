@@ -6,15 +6,18 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vmtui.alarms import Thresholds
 from vmtui.backends.base import Backend
-from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.errors import NoSuchVMError, UnreachableError, VmtuiError
 from vmtui.history import History
 from vmtui.model import VM, Event, EventKind, Host, VMId
 from vmtui.roster import Roster
 from vmtui.views import ConnectionStatus, ConnectionView, VMRef
+
+if TYPE_CHECKING:
+    from vmtui.counters import Counters, HostCounters, Stalled
 
 OPEN_TIMEOUT_S = 20.0
 TAKEN_AT_ONCE = 16

@@ -13,18 +13,19 @@ from vmtui.alarms import Thresholds
 from vmtui.backends.abilities import KnowsLimits
 from vmtui.backends.base import Backend, DeletePlan, Endpoint, Progress, ProgressSink
 from vmtui.connection import Connection
+from vmtui.deferred import deferred
 from vmtui.errors import AmbiguousVMError, InputError, NoSuchVMError, UnreachableError, read_only
 from vmtui.history import History
 from vmtui.model import VM, Event, VMId
-from vmtui.pace import Pace
 from vmtui.spec import Limits, VMSpec
-from vmtui.spec_problems import problems
-from vmtui.supervision import Supervision
 from vmtui.tasks import Tasks
 from vmtui.views import FleetView, VMRef
 
 if TYPE_CHECKING:
+    from vmtui import pace, spec_problems, supervision
     from vmtui.undo import Undos
+else:
+    pace, spec_problems, supervision = deferred("vmtui", "pace", "spec_problems", "supervision")
 
 GATHERED_S = 0.25
 """How long new figures may wait for those of other connections, where there are more than FEW."""
@@ -92,7 +93,9 @@ class Fleet:
         """Keep every connection open in the background until `close`."""
         self._supervisors = [
             asyncio.create_task(
-                Supervision(c, Pace(self.interval_s, place / len(self.connections))).run(),
+                supervision.Supervision(
+                    c, pace.Pace(self.interval_s, place / len(self.connections))
+                ).run(),
                 name=f"supervise {c.label}",
             )
             for place, c in enumerate(self.connections)
@@ -256,7 +259,7 @@ class Fleet:
         connection = self.connection(uri)
         if not connection.up:
             raise connection.problem or UnreachableError(f"{connection.label} is not connected")
-        found = problems(spec, await self.asked_limits(uri))
+        found = spec_problems.problems(spec, await self.asked_limits(uri))
         if found:
             raise InputError(
                 f"{spec.name or 'the VM'} can't be made",

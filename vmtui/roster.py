@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from vmtui.alarms import Thresholds, breaches
-from vmtui.counters import Counters, HostCounters, Stalled
-from vmtui.figures import KEPT, kept
+from vmtui.deferred import deferred
 from vmtui.history import History
-from vmtui.host_metrics import HostRates, host_rates
-from vmtui.metrics import rates
 from vmtui.model import VM, VMId
 from vmtui.views import VMRef, VMView
+
+if TYPE_CHECKING:
+    from vmtui import counters, figures, host_metrics, metrics
+    from vmtui.counters import Counters, HostCounters, Stalled
+    from vmtui.host_metrics import HostRates
+else:
+    counters, figures, host_metrics, metrics = deferred(
+        "vmtui", "counters", "figures", "host_metrics", "metrics"
+    )
 
 HOST_KEPT = (
     "cpu",
@@ -109,12 +116,12 @@ class Roster:
         row = self._rows.get(vm_id)
         if row is None or not row.vm.state.active:
             return
-        if isinstance(sample, Stalled):
+        if isinstance(sample, counters.Stalled):
             if row.stalled != sample.reason:
                 self._put(replace(row, stalled=sample.reason))
             return
         before = row.counters
-        fresh = rates(before, sample, row.vm.vcpus, row.rates)
+        fresh = metrics.rates(before, sample, row.vm.vcpus, row.rates)
         row = replace(row, counters=sample, rates=fresh, stalled="")
         since, lasting = breaches(
             self._above_since.get(vm_id, {}), row, self._thresholds, sample.at_s
@@ -124,12 +131,12 @@ class Roster:
             row = replace(row, breaches=lasting)
         self._put(row)
         if before is not None and fresh is not None and sample.at_s > before.at_s:
-            self._history.add(row.ref, before.at_s, sample.at_s, KEPT, kept(row))
+            self._history.add(row.ref, before.at_s, sample.at_s, figures.KEPT, figures.kept(row))
 
     def take_host(self, now: HostCounters) -> None:
         """The newest sample of the host."""
         before, self.host_counters = self.host_counters, now
-        self.host_rates = made = host_rates(before, now)
+        self.host_rates = made = host_metrics.host_rates(before, now)
         if before is None or now.at_s <= before.at_s:
             return
         cpu = made.cpu

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from vmtui.backends.base import Feature, Progress
-from vmtui.counters import Counters, HostCounters
 from vmtui.errors import VmtuiError
-from vmtui.host_metrics import HostRates
 from vmtui.model import VM, Host, VMId
-from vmtui.rates import Rates
 from vmtui.stages import Stage
+
+if TYPE_CHECKING:
+    from vmtui.counters import Counters, HostCounters
+    from vmtui.host_metrics import HostRates
+    from vmtui.rates import Rates
 
 
 @dataclass(frozen=True, slots=True)

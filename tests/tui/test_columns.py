@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from tests.tui.support import names, point, press, running, shown, until
 from vmtui.app import VmtuiApp
 from vmtui.backends.demo import DemoBackend
-from vmtui.column_sets import DEFAULTS, KNOWN, OTHERS, PARTS, ColumnSet
+from vmtui.column_sets import DEFAULTS, OTHERS, PARTS, ColumnSet, known
 from vmtui.config import Columns, Config
 from vmtui.counters import Counters, Measure, NicCounters, Stalled
 from vmtui.figures import BY_ID
@@ -45,10 +45,10 @@ def line_of(app: VmtuiApp, name: str) -> str:
 
 
 def test_every_known_column_can_be_drawn_and_no_other() -> None:
-    assert COLUMNS.keys() == KNOWN
+    assert COLUMNS.keys() == known()
     assert not OTHERS.keys() & BY_ID.keys()
     assert PARTS.keys() <= OTHERS.keys()
-    assert all(set(columns) <= KNOWN for columns in DEFAULTS.values())
+    assert all(set(columns) <= known() for columns in DEFAULTS.values())
 
 
 @pytest.mark.parametrize("width", [20, 75, 115, 195, 400])

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from vmtui.actions.action import Prepare, Prepared
 from vmtui.backends.base import DeletePlan, Progress, ProgressSink
-from vmtui.deletion import consequences
+from vmtui.deferred import deferred
 from vmtui.errors import OperationError
 from vmtui.fleet import Fleet
 from vmtui.model import INACTIVE_STATES, VM, Power, State
-from vmtui.ssh import forget_known_host
 from vmtui.tasks import Work
 from vmtui.views import VMRef
+
+if TYPE_CHECKING:
+    from vmtui import deletion, ssh
+else:
+    deletion, ssh = deferred("vmtui", "deletion", "ssh")
 
 SHUTDOWN_TIMEOUT_S = 180.0
 SETTLE_TIMEOUT_S = 30.0
@@ -75,7 +80,7 @@ async def prepare_shutdown(fleet: Fleet, ref: VMRef) -> Prepared:
 async def prepare_delete(fleet: Fleet, ref: VMRef) -> Prepared:
     """All that goes and all that stays is named."""
     plan = await fleet.backend(ref).delete_plan(ref.id)
-    return Prepared(tuple(consequences(plan)), delete_work(fleet, ref, plan))
+    return Prepared(tuple(deletion.consequences(plan)), delete_work(fleet, ref, plan))
 
 
 def delete_work(fleet: Fleet, ref: VMRef, plan: DeletePlan) -> Work:
@@ -86,7 +91,7 @@ def delete_work(fleet: Fleet, ref: VMRef, plan: DeletePlan) -> Work:
         await fleet.delete(ref, plan)
         if plan.to_trash:
             return f"{plan.name} is in the trash"
-        await forget_known_host(ref.id)
+        await ssh.forget_known_host(ref.id)
         return f"{plan.name} is deleted"
 
     return work

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Flag, auto
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.model import VM, Event, Host, Power, VMId
 from vmtui.progress import Progress as Progress  # noqa: PLC0414 (part of the seam)
 from vmtui.progress import ProgressSink as ProgressSink  # noqa: PLC0414
 from vmtui.progress import no_progress as no_progress  # noqa: PLC0414
 from vmtui.spec import VMSpec
+
+if TYPE_CHECKING:
+    from vmtui.counters import Counters, HostCounters, Stalled
 
 
 class Feature(Flag):

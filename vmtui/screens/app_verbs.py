@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
 from textual.screen import Screen
@@ -12,21 +14,35 @@ from textual.worker import WorkType
 
 from vmtui import theming
 from vmtui.actions import ACTIONS, BY_ID
+from vmtui.deferred import deferred
 from vmtui.fleet import Fleet
 from vmtui.screens.base import Context, FleetScreen
 from vmtui.screens.confirm import ConfirmScreen, Question
-from vmtui.screens.connections import ConnectionsScreen
-from vmtui.screens.creating import create, show_images
 from vmtui.screens.dashboard import Dashboard
-from vmtui.screens.doctor import DoctorScreen
-from vmtui.screens.help import HelpScreen
 from vmtui.screens.holding import Releasing
-from vmtui.screens.ksm import KsmPanel
-from vmtui.screens.palette import PLAIN_NAMES, hardware_commands
-from vmtui.screens.tasks import TasksScreen
-from vmtui.screens.trash import TrashScreen
 from vmtui.units import plain
 from vmtui.views import TaskStatus
+
+if TYPE_CHECKING:
+    from vmtui.screens import connections, creating, doctor, ksm, palette, tasks, trash
+    from vmtui.screens import help as keys_help
+else:
+    connections, creating, doctor, keys_help, ksm, palette, tasks, trash = deferred(
+        "vmtui.screens",
+        *("connections", "creating", "doctor", "help", "ksm", "palette", "tasks", "trash"),
+    )
+
+LATER = (
+    *("widgets.listing", "widgets.forms", "hardware.changes", "hardware.tree", "hardware.settings"),
+    *("screens.panel", "screens.ask", "screens.planning", "screens.vm_panel", "screens.vm"),
+    *("terminal", "widgets.terminal_view", "screens.console", "screens.guest_screen"),
+    *("screens.help", "screens.tasks", "screens.trash", "screens.connections", "screens.doctor"),
+    *("screens.form_fields", "screens.images", "screens.create", "screens.creating"),
+    *("screens.tpm", "screens.firmware", "screens.cpus", "screens.isolation", "screens.balloon"),
+    *("screens.deleting", "screens.configuring", "screens.opening", "screens.palette"),
+    *("screens.host", "screens.explain", "screens.ksm"),
+)
+"""What the first picture does without, the parts before the whole: no key is to wait for long."""
 
 
 class AppVerbs(Releasing):
@@ -36,29 +52,36 @@ class AppVerbs(Releasing):
     context: Context
     dashboard: Dashboard
 
+    async def load_later(self) -> None:
+        """Import the rest, a bit at a time."""
+        for name in LATER:
+            import_module(f"vmtui.{name}")
+            await asyncio.sleep(0)
+
     def view_new(self) -> None:
         """`n`."""
         screen = self.screen
         if isinstance(screen, FleetScreen):
-            screen.bring(partial(create, screen, self.dashboard), "create")
+            screen.bring(partial(creating.create, screen, self.dashboard), "create")
 
     def view_sandbox(self) -> None:
         """`N`."""
         screen = self.screen
         if isinstance(screen, FleetScreen):
-            screen.bring(partial(create, screen, self.dashboard, preset="sandbox"), "create")
+            create = partial(creating.create, screen, self.dashboard, preset="sandbox")
+            screen.bring(create, "create")
 
     def view_images(self) -> None:
         """`I`."""
         screen = self.screen
         if isinstance(screen, FleetScreen):
-            screen.bring(partial(show_images, screen, self.dashboard), "images")
+            screen.bring(partial(creating.show_images, screen, self.dashboard), "images")
 
     def view_trash(self) -> None:
         """`Z`."""
         screen = self.screen
         if isinstance(screen, FleetScreen):
-            self.push_screen(TrashScreen(screen))
+            self.push_screen(trash.TrashScreen(screen))
 
     def view_ksm(self) -> None:
         """`M`."""
@@ -66,7 +89,7 @@ class AppVerbs(Releasing):
         if isinstance(screen, FleetScreen):
             connection = screen.view.connection(screen.host_uri() or "")
             if connection is not None:
-                self.push_screen(KsmPanel(screen, connection))
+                self.push_screen(ksm.KsmPanel(screen, connection))
 
     def view_retry(self) -> None:
         """`ctrl+r`."""
@@ -78,19 +101,19 @@ class AppVerbs(Releasing):
 
     def view_connections(self) -> None:
         """`@`."""
-        self.push_screen(ConnectionsScreen(self.context))
+        self.push_screen(connections.ConnectionsScreen(self.context))
 
     def view_tasks(self) -> None:
         """`T`."""
-        self.push_screen(TasksScreen(self.context))
+        self.push_screen(tasks.TasksScreen(self.context))
 
     def view_doctor(self) -> None:
         """`H`."""
-        self.push_screen(DoctorScreen(self.context))
+        self.push_screen(doctor.DoctorScreen(self.context))
 
     def view_help(self) -> None:
         """`?`."""
-        self.push_screen(HelpScreen(self.context))
+        self.push_screen(keys_help.HelpScreen(self.context))
 
     def view_theme(self) -> None:
         """`ctrl+t`."""
@@ -135,10 +158,10 @@ class AppVerbs(Releasing):
                         action.help,
                         partial(screen.action_do, action.id),
                     )
-            for name, action_id in PLAIN_NAMES:
+            for name, action_id in palette.PLAIN_NAMES:
                 if not refusal(action := BY_ID[action_id]):
                     yield SystemCommand(name, action.help, partial(screen.action_do, action_id))
-            yield from hardware_commands(screen)
+            yield from palette.hardware_commands(screen)
         for name in self.available_themes:
             yield SystemCommand(
                 f"Theme: {name}", "Use this theme.", partial(setattr, self, "theme", name)

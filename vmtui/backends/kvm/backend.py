@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from vmtui.backends import local_host
 from vmtui.backends.abilities import TRASH_DAYS
 from vmtui.backends.base import DeletePlan, Feature, ProgressSink
 from vmtui.backends.kvm import leaning, program
-from vmtui.backends.kvm.gauge import ANSWER_WAIT_S, Gauge
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.reachable import Reachable
 from vmtui.backends.kvm.restarting import Restarts
 from vmtui.backends.kvm.store import Store
-from vmtui.counters import Counters, HostCounters, Stalled
 from vmtui.deferred import deferred
 from vmtui.errors import StateError, read_only
 from vmtui.model import (
@@ -34,6 +31,7 @@ from vmtui.parts import CloudInit
 from vmtui.spec import Limits, VMSpec
 
 if TYPE_CHECKING:
+    from vmtui.backends import local_host
     from vmtui.backends.kvm import (
         accel,
         agent,
@@ -44,12 +42,17 @@ if TYPE_CHECKING:
         lifecycle,
         limits,
     )
+    from vmtui.backends.kvm import gauge as gauging
+    from vmtui.backends.kvm.gauge import Gauge
+    from vmtui.counters import Counters, HostCounters, Stalled
     from vmtui.images.library import Library
 else:
-    accel, agent, autostart, cloning, creating, deleting, lifecycle, limits = deferred(
+    accel, agent, autostart, cloning, creating, deleting, gauging, lifecycle, limits = deferred(
         "vmtui.backends.kvm",
-        *("accel", "agent", "autostart", "cloning", "creating", "deleting", "lifecycle", "limits"),
+        *("accel", "agent", "autostart", "cloning", "creating", "deleting", "gauge", "lifecycle"),
+        "limits",
     )
+    (local_host,) = deferred("vmtui.backends", "local_host")
 
 
 class KvmBackend(Reachable):
@@ -157,7 +160,7 @@ class KvmBackend(Reachable):
             await self._gauges.pop(gone).close()
         asked = [task for gauge in gauges.values() if (task := gauge.ask())]
         if asked:
-            await asyncio.wait(asked, timeout=ANSWER_WAIT_S)
+            await asyncio.wait(asked, timeout=gauging.ANSWER_WAIT_S)
         samples = ((vm_id, gauge.read()) for vm_id, gauge in gauges.items())
         return {vm_id: sample for vm_id, sample in samples if sample is not None}
 
@@ -166,7 +169,8 @@ class KvmBackend(Reachable):
         gauge = self._gauges.get(machine.id)
         if gauge is None or gauge.process is not machine.process:
             may_arm = not self._read_only
-            gauge = self._gauges[machine.id] = Gauge(machine, machine.process, may_arm=may_arm)
+            gauge = gauging.Gauge(machine, machine.process, may_arm=may_arm)
+            self._gauges[machine.id] = gauge
         return gauge
 
     def events(self) -> AsyncIterator[Event]:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vmtui.backends import local_host
 from vmtui.backends.abilities import Trashed
 from vmtui.backends.kvm import swtpm
 from vmtui.backends.kvm.definition import Definition
@@ -26,7 +25,7 @@ from vmtui.model import Event, EventKind, VMId
 from vmtui.units import plain
 
 if TYPE_CHECKING:
-    from vmtui.backends import host_devices
+    from vmtui.backends import host_devices, local_host
     from vmtui.backends.kvm import (
         autostart,
         confidential,
@@ -47,7 +46,7 @@ else:
         "vmtui.backends.kvm",
         *("autostart", "confidential", "isolation", "placing", "tpm_state", "tuning", "variables"),
     )
-    (host_devices,) = deferred("vmtui.backends", "host_devices")
+    host_devices, local_host = deferred("vmtui.backends", "host_devices", "local_host")
     (planning,) = deferred("vmtui.backends.kvm.configuring", "planning")
     changes, settings = deferred("vmtui.hardware", "changes", "settings")
 
