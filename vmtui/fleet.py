@@ -271,7 +271,9 @@ class Fleet:
         return VMRef(uri, vm_id)
 
     async def delete(self, ref: VMRef, plan: DeletePlan) -> None:
-        """Delete what the plan names."""
+        """Delete what the plan names. Raises RefusedError where nothing may be changed."""
+        if self._read_only:
+            raise read_only(f"deleting {plan.name}")
         connection = self.connection(ref.uri)
         await connection.backend.delete(ref.id, plan)
         await self.undos.forget(ref)

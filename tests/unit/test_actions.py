@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -12,11 +14,12 @@ from vmtui.errors import (
     NoSuchVMError,
     RefusedError,
     StateError,
+    UnreachableError,
 )
 from vmtui.fleet import Fleet
-from vmtui.model import State
+from vmtui.model import VM, Event, EventKind, State
 from vmtui.spec import VMSpec
-from vmtui.views import FleetView
+from vmtui.views import ConnectionStatus, ConnectionView, FleetView
 
 
 @pytest.fixture
@@ -90,8 +93,9 @@ async def test_refusals_for_the_interface(fleet: Fleet) -> None:
     assert all(a.refusal(None, None) == "" for a in ACTIONS if a.scope is Scope.VIEW)
 
 
-async def test_read_only_refuses_every_change_in_every_layer() -> None:
-    fleet = Fleet([Endpoint(DemoBackend(read_only=True), "demo")], read_only=True)
+@pytest.mark.parametrize("backend", [DemoBackend(), DemoBackend(read_only=True)])
+async def test_read_only_refuses_every_change_in_every_layer(backend: DemoBackend) -> None:
+    fleet = Fleet([Endpoint(backend, "demo")], read_only=True)
     await fleet.connect()
     try:
         for action in ACTIONS:
@@ -102,6 +106,10 @@ async def test_read_only_refuses_every_change_in_every_layer() -> None:
                 assert "read-only" in action.refusal(row.vm, fleet.view().connections[0])
         with pytest.raises(RefusedError):
             await fleet.create("demo:", VMSpec("x"), no_progress)
+        ref = fleet.find("web-01")
+        plan = await DemoBackend().delete_plan(ref.id)
+        with pytest.raises(RefusedError, match="deleting web-01"):
+            await fleet.delete(ref, plan)
     finally:
         await fleet.close()
 
@@ -172,3 +180,133 @@ async def test_a_vm_without_a_serial_port_has_no_console(fleet: Fleet) -> None:
     with_consoles = replace(view.connections[0], features=Feature.CONSOLE)
     assert "no serial console" in BY_ID["console"].refusal(replace(vm, consoles=()), with_consoles)
     assert BY_ID["console"].refusal(vm, with_consoles) == ""
+
+
+# -- a connection that comes and goes ----------------------------------------------------------
+
+
+class Flaky(DemoBackend):
+    """Reached while `there`; what it tells is told by the test, and None ends it."""
+
+    there = True
+    listed = True
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri)
+        self.told: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    async def open(self) -> None:
+        if not self.there:
+            raise UnreachableError("it is not there")
+
+    async def vms(self) -> Sequence[VM]:
+        return await super().vms() if self.listed else []
+
+    async def events(self) -> AsyncIterator[Event]:
+        while (event := await self.told.get()) is not None:
+            yield event
+
+
+Reached = Callable[[Callable[[ConnectionView], bool]], Awaitable[ConnectionView]]
+
+
+@asynccontextmanager
+async def supervised(backend: DemoBackend) -> AsyncIterator[tuple[Fleet, Reached]]:
+    """A fleet of it, and what waits until the connection is as a test wants it."""
+    fleet, news = Fleet([Endpoint(backend, "demo")]), asyncio.Event()
+    fleet.watch(lambda _: news.set())
+
+    async def reached(condition: Callable[[ConnectionView], bool]) -> ConnectionView:
+        async with asyncio.timeout(10):  # what is lost is listed anew after 15 s in any case
+            while not condition(view := fleet.view().connections[0]):
+                news.clear()
+                await news.wait()
+        return view
+
+    fleet.supervise()
+    try:
+        yield fleet, reached
+    finally:
+        await fleet.close()
+
+
+def up(view: ConnectionView) -> bool:
+    return view.status is ConnectionStatus.UP and view.host is not None
+
+
+async def test_nothing_is_shown_of_a_connection_that_is_lost_and_all_once_it_is_back() -> None:
+    backend = Flaky("demo:")
+    async with supervised(backend) as (fleet, reached):
+        assert len((await reached(up)).vms) == 12
+        backend.there = False
+        backend.told.put_nowait(None)
+        down = await reached(lambda view: view.retry_at_s is not None)
+        assert "closed the connection" in str(down.problem)
+        assert (down.vms, down.host, down.host_counters) == ((), None, None)
+        backend.there = True
+        fleet.connections[0].retry()
+        assert len((await reached(up)).vms) == 12
+
+
+class Silent(DemoBackend):
+    async def open(self) -> None:
+        await asyncio.Event().wait()
+
+
+class Defective(DemoBackend):
+    async def open(self) -> None:
+        raise LookupError
+
+
+@pytest.mark.parametrize(
+    ("backend", "told"),
+    [
+        (Silent("demo:"), "demo did not answer: no reply within 0 s"),
+        (Defective("demo:"), "vmtui itself failed: LookupError"),
+    ],
+)
+async def test_whatever_keeps_it_from_being_reached_is_told_and_tried_again(
+    backend: DemoBackend, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmtui.connection.OPEN_TIMEOUT_S", 0.01)
+    async with supervised(backend) as (_, reached):
+        down = await reached(lambda view: view.retry_at_s is not None)
+        assert str(down.problem).startswith(told)
+
+
+async def test_a_connection_is_tried_ever_more_seldom_until_it_was_there() -> None:
+    backend = Flaky("demo:")
+    backend.there = False
+
+    async with supervised(backend) as (fleet, reached):
+        last: list[float | None] = [None]
+
+        async def pause_s() -> float:
+            """How long it is left alone now."""
+            new = await reached(lambda v: v.retry_at_s not in (None, last[-1]))
+            assert new.retry_at_s is not None
+            last.append(new.retry_at_s)
+            return new.retry_at_s - fleet.view().at_s
+
+        pauses_s = []
+        for _ in range(9):
+            pauses_s.append(await pause_s())
+            fleet.connections[0].retry()
+        assert pauses_s[0] <= 1.2
+        assert 12 < pauses_s[-1] <= max(pauses_s) <= 36, pauses_s
+        await pause_s()
+        backend.there = True
+        fleet.connections[0].retry()
+        await reached(up)
+        backend.there = False
+        backend.told.put_nowait(None)
+        assert await pause_s() <= 1.2
+
+
+async def test_all_is_listed_anew_where_the_backend_says_so() -> None:
+    backend = Flaky("demo:")
+    async with supervised(backend) as (_, reached):
+        await reached(up)
+        backend.listed = False
+        backend.told.put_nowait(Event(EventKind.RESYNC))
+        await reached(lambda view: not view.vms)

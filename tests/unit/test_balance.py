@@ -169,6 +169,23 @@ def test_who_weighs_more_is_given_to_first() -> None:
     assert first.reason.startswith("it has 0 B available") or "swaps" in first.reason
 
 
+def test_the_idlest_gives_first_and_who_weighs_more_counts_as_less_idle() -> None:
+    host = HostMemory(8 * GIB, RULES.goal_bytes(8 * GIB) - 64 * MIB)
+
+    def giver(*demands: tuple[int, int]) -> str:
+        guests = [
+            Simulated(f"vm{n}", 4 * GIB, steady(demand * MIB), Balance(weight=weight)).seen(0)
+            for n, (demand, weight) in enumerate(demands)
+        ]
+        [taken] = decide(guests, host, {}, 0.0).decisions
+        assert taken.move is Move.TAKE
+        return taken.name
+
+    assert giver((2048, 100), (256, 100)) == "vm1"
+    assert giver((256, 200), (256, 50)) == "vm1"
+    assert giver((1024, 50), (256, 200)) == "vm0"
+
+
 def test_a_guest_gives_no_more_than_a_step_at_once() -> None:
     guest = Simulated("big", 4 * GIB, steady(256 * MIB))
     [decision] = Host(4 * GIB + 64 * MIB, [guest]).tick().decisions

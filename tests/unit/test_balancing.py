@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from vmtui.backends.base import Feature
-from vmtui.balance import journal
+from vmtui.balance import balancer, journal
 from vmtui.balance.journal import Entry
 from vmtui.balance.looking import guests, host_memory
 from vmtui.balance.moves import Decision, Move
@@ -81,6 +81,15 @@ def test_a_host_of_unknown_memory_is_not_balanced() -> None:
     known = host_memory(connection(host=host))
     assert known is not None
     assert (known.available_bytes, known.pressure_percent) == (GIB, 12.5)
+
+
+def test_only_what_is_up_and_may_be_changed_is_balanced() -> None:
+    good = connection(row())
+    assert balancer._can(good)
+    assert not balancer._can(replace(good, read_only=True))
+    assert not balancer._can(replace(good, recorded=True))
+    assert not balancer._can(replace(good, status=ConnectionStatus.DOWN))
+    assert not balancer._can(replace(good, features=Feature.NONE))
 
 
 TAKEN = Decision(WEB, "web", Move.TAKE, GIB, 512 * MIB, "the host is short")

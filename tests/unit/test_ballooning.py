@@ -73,6 +73,7 @@ def test_a_guest_keeps_what_it_uses_and_a_reserve(total: int, available: int, re
 async def test_the_highest_floor_counts(fleet: Fleet, ref: VMRef) -> None:
     own = await floor(fleet, ref)
     assert "the guest uses" in own.why
+    assert "keeps 512 MiB in reserve" in own.why, "an eighth of its ceiling"
     await change(fleet, ref, await plan(fleet, ref, [Assign("memory.floor", 2 * GIB)]))
     assert (await floor(fleet, ref)).size_bytes == 2 * GIB
     await change(fleet, ref, await plan(fleet, ref, [Assign("memory.floor", 64 * MIB)]))
@@ -95,13 +96,25 @@ async def test_less_than_the_floor_is_refused_unless_overridden(fleet: Fleet, re
         await ask(fleet, ref, 512 * MIB)
     with pytest.raises(RefusedError, match="its floor is"):
         await plan(fleet, ref, [Assign("memory.target", 512 * MIB)])
-    with pytest.raises(InputError, match="its ceiling is 4 GiB"):
+    with pytest.raises(InputError, match="its ceiling is 4 GiB") as above:
         await ask(fleet, ref, 5 * GIB)
+    assert "from its next boot on: vmtui set web-01 memory=SIZE" in above.value.hint
     with pytest.raises(StateError):
         await ask(fleet, fleet.find("old-db"), GIB)
     assert await fleet_balloon(fleet, ref) == before
     await ask(fleet, ref, 512 * MIB, below_floor=True)
     assert (await fleet_balloon(fleet, ref)).target_bytes == 512 * MIB
+
+
+async def test_read_only_asks_no_guest(backend: Scripted) -> None:
+    looking = Fleet([Endpoint(backend, "demo")], read_only=True)
+    await looking.connect()
+    ref = looking.find("web-01")
+    before = await fleet_balloon(looking, ref)
+    with pytest.raises(RefusedError, match="read-only"):
+        await ask(looking, ref, 3 * GIB)
+    assert await fleet_balloon(looking, ref) == before
+    await looking.close()
 
 
 async def test_giving_back_is_never_refused(fleet: Fleet, ref: VMRef, backend: Scripted) -> None:

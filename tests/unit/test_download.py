@@ -8,11 +8,13 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
 from tests.loopback import Loopback, Served, make_certificate, serving
 from vmtui.errors import OperationError, UnreachableError, VmtuiError
+from vmtui.images import download
 from vmtui.images.download import KEPT_S, TEXT_LIMIT_BYTES, Downloads
 from vmtui.images.http import Patience
 from vmtui.images.meter import told as told_in_words
@@ -106,10 +108,11 @@ async def test_a_server_without_ranges_begins_anew(server: Loopback, downloads: 
     assert server.ranges("/i") == ["", "bytes=400000-"]
 
 
+@pytest.mark.parametrize("etag", ["", 'W/"1"'])
 async def test_without_a_validator_nothing_is_resumed(
-    server: Loopback, downloads: Downloads
+    server: Loopback, downloads: Downloads, etag: str
 ) -> None:
-    url = server.serve("/i", CONTENT, etag="", breaks_after=[400_000])
+    url = server.serve("/i", CONTENT, etag=etag, breaks_after=[400_000])
     assert await fetched(downloads, url) == CONTENT
     assert server.ranges("/i") == ["", ""]
 
@@ -150,6 +153,23 @@ async def cancelled_at_first_pause(fetch: object) -> None:
 
     task = asyncio.create_task(fetch(progress))  # type: ignore[operator]
     await task
+
+
+@pytest.mark.parametrize(
+    ("status", "piece", "etag", "goes_on"),
+    [
+        (206, "bytes 400-999/1000", '"1"', True),
+        (206, "bytes 400-999/1000", '"2"', False),
+        (206, "bytes 300-999/1000", '"1"', False),
+        (206, "bytes 400-998/999", '"1"', False),
+        (416, "bytes */1000", '"1"', False),
+    ],
+)
+def test_only_the_rest_of_the_same_file_is_taken(
+    status: int, piece: str, etag: str, goes_on: bool
+) -> None:
+    response = httpx.Response(status, headers={"Content-Range": piece, "ETag": etag})
+    assert download._continues(response, download._State("/i", '"1"', 1000), 400) is goes_on
 
 
 async def test_a_length_that_is_too_long(server: Loopback, downloads: Downloads) -> None:

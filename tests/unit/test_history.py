@@ -122,6 +122,11 @@ def test_a_long_silence_leaves_nothing_of_the_laps_before() -> None:
         assert window[-1] == 9.0
 
 
+def test_of_a_longer_time_than_an_hour_only_that_is_known() -> None:
+    window = constant().window("vm", "a", end_s=3700.0, span_s=7200.0, columns=720)
+    assert window == [None] * 360 + [42.0] * 360
+
+
 def test_the_newest_ten_seconds_of_the_hour_are_not_those_of_an_hour_ago() -> None:
     history = History()
     for second in range(3599, 7209):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import psutil
 import pytest
 
 from vmtui.backends import local_host
@@ -103,6 +104,13 @@ def test_what_is_missing_says_why() -> None:
     assert HOST_BY_ID["memory_total"].why_absent(down) == "it is not connected"
     for figure in HOST_FIGURES:
         assert (figure.of(connection) is None) == bool(figure.why_absent(connection))
+
+
+def test_a_guests_time_is_not_the_hosts_user_time() -> None:
+    """The kernel counts it as both."""
+    times = psutil.cpu_times()._replace(user=50.0, nice=10.0, guest=20.0, guest_nice=5.0)
+    told = local_host._times(times)
+    assert (told.user_s, told.guest_s) == (35.0, 25.0)
 
 
 def test_this_machine_answers() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
+import struct
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +14,7 @@ import msgspec
 import pytest
 
 from vmtui.backends.base import no_progress
+from vmtui.backends.kvm import ballooning
 from vmtui.backends.kvm.backend import KvmBackend
 from vmtui.backends.kvm.configuring import refusals
 from vmtui.backends.kvm.configuring.bindings import DISK, NIC, VM
@@ -19,6 +23,8 @@ from vmtui.backends.kvm.configuring.situation import Situation
 from vmtui.backends.kvm.configuring.special import SPECIAL
 from vmtui.backends.kvm.configuring.tree import Seen, hardware
 from vmtui.backends.kvm.definition import Definition
+from vmtui.backends.kvm.hardware import BaseDefinition
+from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.running import Running
 from vmtui.backends.kvm.store import Store
 from vmtui.backends.kvm.written import read
@@ -375,6 +381,50 @@ async def test_a_disk_in_use_is_refused(backend: KvmBackend, tmp_path: Path) -> 
     plan = await backend.plan(WEB, [Attach(NewDisk(path=used, bus=DiskBus.SATA))])
     await backend.change(plan)
     assert f'file = "{used}"' in toml(tmp_path)
+
+
+async def test_a_disk_that_somebody_needs_as_it_is_is_refused(
+    backend: KvmBackend, tmp_path: Path
+) -> None:
+    clone = await backend.create(VMSpec("clone", BLANK, disk_bytes=MIB), no_progress)
+    store = Store(tmp_path / "vms", tmp_path / "run")
+    base = tmp_path / "base.qcow2"
+    base.write_bytes((store.folder("clone") / "disk.qcow2").read_bytes())
+    definition = store.read("clone")
+    leaning = msgspec.structs.replace(
+        definition.disk[0], base=(BaseDefinition(str(base), "qcow2", 1, 1),)
+    )
+    await store.write(store.folder("clone"), msgspec.structs.replace(definition, disk=(leaning,)))
+    with pytest.raises(BusyError) as refused:
+        await backend.plan(WEB, [Attach(NewDisk(path=base))])
+    assert refused.value.why == "a disk of clone leans on it"
+    await backend.delete(clone, await backend.delete_plan(clone))
+    with base.open("r+b") as file:
+        # As QEMU tells others that it writes: a byte of its own for that permission.
+        lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, 101, 1, 0)
+        fcntl.fcntl(file, fcntl.F_OFD_SETLK, lock)
+        with pytest.raises(BusyError) as refused:
+            await backend.plan(WEB, [Attach(NewDisk(path=base))])
+        assert refused.value.why == "another program writes to it"
+    await backend.plan(WEB, [Attach(NewDisk(path=base))])
+
+
+async def test_the_balloon_has_a_ceiling_and_a_floor(backend: KvmBackend, tmp_path: Path) -> None:
+    path = tmp_path / "vms" / "web" / "vm.toml"
+    path.write_text(TEXT.replace("boot =", 'balloon_floor = "200M"\nboot ='))
+    machine = Machine(Store(tmp_path / "vms", tmp_path / "run"), "web")
+    machine.reload()
+    ballooning.check(machine, 512 * MIB)
+    with pytest.raises(InputError, match="leave itself 513 MiB"):
+        ballooning.check(machine, 513 * MIB)
+    ballooning.check_floor(machine, 200 * MIB)
+    with pytest.raises(RefusedError) as refused:
+        ballooning.check_floor(machine, 199 * MIB)
+    assert refused.value.why == "its floor is 200 MiB"
+    path.write_text(TEXT.replace("boot =", "balloon = false\nboot ="))
+    machine.reload()
+    with pytest.raises(UnsupportedError):
+        ballooning.check(machine, 256 * MIB)
 
 
 async def test_without_programs_and_modes_of_the_host(

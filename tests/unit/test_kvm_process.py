@@ -1,12 +1,21 @@
 import asyncio
 import os
 import sys
-from dataclasses import dataclass
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from vmtui.backends.kvm import lifecycle
+from vmtui.backends.kvm.backend import KvmBackend
+from vmtui.backends.kvm.definition import VERSION, Definition
+from vmtui.backends.kvm.machine import STOPPING_SHOWN_S, Machine
+from vmtui.backends.kvm.monitor import Monitor
 from vmtui.backends.kvm.process import (
     Process,
     Record,
@@ -16,7 +25,11 @@ from vmtui.backends.kvm.process import (
     start_ticks,
     write_record,
 )
-from vmtui.errors import MissingError
+from vmtui.backends.kvm.store import Store
+from vmtui.backends.kvm.watch import Watch
+from vmtui.errors import MissingError, RefusedError, StateError
+from vmtui.model import Event, EventKind, Power, State
+from vmtui.spec import BootKind
 
 SLEEPER = [sys.executable, "-c", "import time; print('hello', flush=True); time.sleep(600)"]
 
@@ -109,3 +122,147 @@ def test_records_survive_the_disk(tmp_path: Path) -> None:
 def test_a_damaged_record_is_none(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "record").write_bytes(content)
     assert read_record(tmp_path / "record") is None
+
+
+# -- the state of the VM that it runs ----------------------------------------------------------
+
+
+async def machine_of(record: Record, root: Path, *, protected: bool = False) -> Machine:
+    """The VM `web`, of which there is that record."""
+    store = Store(root / "vms", root / "run")
+    store.prepare()
+    for folder in (store.folder("web"), store.runtime("web")):
+        folder.mkdir()
+    definition = Definition(version=VERSION, uuid="u-1", vcpus=1, memory="256M", boot=BootKind.NONE)
+    definition = msgspec.structs.replace(definition, protected=protected)
+    await store.write(store.folder("web"), definition)
+    machine = Machine(store, "web")
+    write_record(machine.record_path, record)
+    machine.reload()
+    return machine
+
+
+@pytest.fixture
+async def machine(started: Started, tmp_path: Path) -> AsyncIterator[Machine]:
+    """It runs."""
+    found = await machine_of(started.record, tmp_path)
+    yield found
+    await found.close()
+
+
+@pytest.mark.parametrize(
+    ("run_state", "state", "allowed"),
+    [
+        ("running", State.RUNNING, "shutdown stop reboot reset pause"),
+        ("paused", State.PAUSED, "stop reset resume"),
+        ("io-error", State.PAUSED, "stop reset resume"),
+        ("suspended", State.SUSPENDED, "stop reset resume"),
+    ],
+)
+async def test_what_its_run_state_allows(
+    machine: Machine, run_state: str, state: State, allowed: str
+) -> None:
+    machine.run_state = run_state
+    assert machine.state is state
+    assert operations(machine) == set(allowed.split())
+
+
+async def test_a_guest_that_was_asked_to_stop_is_stopping_for_a_while(machine: Machine) -> None:
+    machine.stopping_since_s = time.monotonic()
+    assert operations(machine) == {"shutdown", "stop", "reset", "pause"}
+    seen = [machine.state]
+    machine.run_state = "paused"
+    seen.append(machine.state)
+    machine.run_state = "running"
+    machine.stopping_since_s -= STOPPING_SHOWN_S
+    seen.append(machine.state)
+    assert seen == [State.STOPPING, State.PAUSED, State.RUNNING]
+
+
+@pytest.mark.parametrize(
+    ("boot", "pidfile", "state"),
+    [
+        (boot_id(), True, State.CRASHED),
+        (boot_id(), False, State.OFF),
+        ("another", True, State.OFF),  # it went down with the host
+    ],
+)
+async def test_only_a_sudden_end_is_a_crash(
+    tmp_path: Path, boot: str, pidfile: bool, state: State
+) -> None:
+    machine = await machine_of(Record(SLEEPER, boot, "tcg", 2**22 - 1, 1), tmp_path)
+    if pidfile:
+        machine.place.pidfile.write_text("4194303")
+    assert machine.state is state
+    assert operations(machine) == {"start"}
+
+
+def operations(machine: Machine) -> set[str]:
+    """What can be done to it."""
+    found = set()
+    for op in Power:
+        try:
+            lifecycle.check_state(machine, op)
+        except StateError as error:
+            assert error.why == f"it is {machine.state.value}"
+        else:
+            found.add(op.value)
+    return found
+
+
+async def test_what_is_protected_is_not_forced_off(started: Started, tmp_path: Path) -> None:
+    machine = await machine_of(started.record, tmp_path, protected=True)
+    async with opened(machine) as backend:
+        with pytest.raises(RefusedError, match="force off of web"):
+            await backend.power(machine.id, Power.STOP)
+    assert started.process.alive
+
+
+async def test_what_was_off_when_its_deletion_was_confirmed_is_not_forced_off(
+    started: Started, machine: Machine
+) -> None:
+    async with opened(machine) as backend:
+        plan = await backend.delete_plan(machine.id)
+        assert plan.force_off
+        with pytest.raises(StateError, match="can't delete web"):
+            await backend.delete(machine.id, replace(plan, force_off=False))
+    assert started.process.alive
+
+
+@asynccontextmanager
+async def opened(machine: Machine) -> AsyncIterator[KvmBackend]:
+    """A backend that has it."""
+    backend = KvmBackend(store=machine.store)
+    await backend.open()
+    yield backend
+    await backend.close()
+    await machine.close()
+
+
+class Telling(Monitor):
+    """A monitor that tells events, and is gone then."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    async def events(
+        self, on_ready: Callable[[], Awaitable[None]]
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        await on_ready()
+        for name in self.names:
+            yield name, {}
+
+
+async def test_events_of_qemu_are_told_in_the_words_of_the_model(machine: Machine) -> None:
+    told: list[Event] = []
+
+    async def nothing() -> list[Event]:
+        return []
+
+    watch = Watch({}, nothing, told.append, lambda _: None)
+    await watch._follow_events(machine, Telling("RTC_CHANGE", "POWERDOWN"), machine.id)
+    assert told == [Event(EventKind.CHANGED, machine.id, "POWERDOWN")]
+    seen = [machine.state]
+    await watch._follow_events(machine, Telling("RESET"), machine.id)
+    assert told[1:] == [Event(EventKind.RESET, machine.id, "RESET")]
+    assert [*seen, machine.state] == [State.STOPPING, State.RUNNING]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vmtui.backends.kvm import questions
+from vmtui.backends.kvm import gauge, questions
 from vmtui.backends.kvm.monitor import Monitor
 from vmtui.backends.kvm.questions import Answers
 from vmtui.counters import GUEST_PERIOD_S
@@ -174,3 +174,10 @@ async def test_disks_are_found_by_their_node_and_measured_on_the_host(tmp_path: 
     assert found.capacity_bytes == 1 << 20
     assert found.allocation_bytes == 12288
     assert found.physical_bytes == image.stat().st_blocks * 512
+
+
+def test_what_the_host_sends_into_a_tap_its_guest_receives() -> None:
+    received, sent = [1, 2, 3, 4, 0, 0, 0, 0], [5, 6, 7, 8, 0, 0, 0, 0]
+    nic = gauge._mirrored(1.0, "tap0", received + sent)
+    assert (nic.tx_bytes, nic.tx_packets, nic.tx_errors, nic.tx_drops) == (1, 2, 3, 4)
+    assert (nic.rx_bytes, nic.rx_packets, nic.rx_errors, nic.rx_drops) == (5, 6, 7, 8)

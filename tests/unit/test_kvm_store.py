@@ -1,4 +1,5 @@
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,7 @@ import pytest
 from vmtui.backends.kvm.definition import VERSION, Definition
 from vmtui.backends.kvm.store import Store
 from vmtui.errors import BusyError, InputError, OperationError
+from vmtui.files import write_whole
 from vmtui.spec import BootKind
 
 DEFINITION = Definition(
@@ -42,6 +44,27 @@ async def test_folders_are_private(store: Store) -> None:
         assert folder.stat().st_mode & 0o077 == 0, folder
 
 
+def test_a_runtime_folder_that_is_there_is_made_private(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir(mode=0o755)
+    Store(tmp_path / "vms", tmp_path / "run").prepare()
+    assert (tmp_path / "run").stat().st_mode & 0o077 == 0
+
+
+def test_a_folder_that_somebody_else_may_have_put_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OperationError, match="can't be used"):
+        Store(tmp_path / "vms", tmp_path / "run").prepare()
+
+
+def test_a_link_where_a_file_is_begun_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("mine")
+    (tmp_path / f".vm.toml.{os.getpid()}").symlink_to(tmp_path / "precious")
+    with pytest.raises(OperationError):
+        write_whole(tmp_path / "vm.toml", b"x")
+    assert (tmp_path / "precious").read_text() == "mine"
+
+
 async def test_a_failure_leaves_nothing(store: Store) -> None:
     with pytest.raises(ZeroDivisionError):
         async with store.staged("web") as folder:
@@ -73,6 +96,16 @@ async def test_a_name_is_taken_once_whoever_was_first(store: Store) -> None:
     with pytest.raises(InputError, match="Web exists already"):
         await make(store, "web")
     assert store.names() == ["Web", "other"]
+
+
+async def test_nothing_is_given_a_name_that_another_has(store: Store) -> None:
+    for name in ("web", "db"):
+        async with store.staged(name) as stage:
+            await store.write(stage, DEFINITION)
+    with pytest.raises(InputError, match="a VM named db exists already"):
+        await store.rename("web", "DB")
+    await store.rename("web", "Web")
+    assert store.names() == ["Web", "db"]
 
 
 async def test_what_a_killed_process_left_is_swept_and_nothing_else(store: Store) -> None:

@@ -16,7 +16,7 @@ from vmtui.backends.kvm.backend import KvmBackend
 from vmtui.backends.kvm.hardware import BaseDefinition
 from vmtui.backends.kvm.store import Store
 from vmtui.errors import InputError, NoSuchVMError, OperationError, RefusedError, StateError
-from vmtui.model import VMId
+from vmtui.model import Power, VMId
 from vmtui.spec import BLANK, VMSpec
 from vmtui.units import MIB
 
@@ -138,6 +138,23 @@ async def test_read_only_brings_nothing_back_and_purges_nothing(
     await looking.close()
 
 
+async def test_read_only_changes_nothing(backend: KvmBackend, tmp_path: Path) -> None:
+    vm = await made(backend, tmp_path)
+    before = files(tmp_path / "vms")
+    looking = KvmBackend(store=store_in(tmp_path), read_only=True)
+    await looking.open()
+    for change in (
+        looking.power(vm, Power.RESUME),
+        looking.create(replace(SPEC, name="db"), no_progress),
+        looking.clone(vm, "db", linked=False, cloud_init=None, progress=no_progress),
+        looking.delete(vm, await looking.delete_plan(vm)),
+    ):
+        with pytest.raises(RefusedError, match="read-only"):
+            await change
+    await looking.close()
+    assert files(tmp_path / "vms") == before
+
+
 async def test_what_is_in_the_trash_still_leans_on_what_it_leans_on(
     backend: KvmBackend, tmp_path: Path
 ) -> None:
@@ -158,6 +175,17 @@ async def test_what_is_in_the_trash_still_leans_on_what_it_leans_on(
     assert "web (in the trash)" in refused.value.why
     await backend.purge(vm)
     assert (await backend.delete_plan(base)).name == "base"
+
+
+async def test_also_a_definition_that_can_not_be_read_leans_on_what_it_names(
+    backend: KvmBackend, tmp_path: Path
+) -> None:
+    await made(backend, tmp_path)
+    base = await backend.create(replace(SPEC, name="base"), no_progress)
+    (tmp_path / "vms" / "web" / "vm.toml").write_text(f'[[disk.base]]\nvm = "{base}"\n')
+    with pytest.raises(StateError) as refused:
+        await backend.delete_plan(base)
+    assert "the disks of web lean on its own" in refused.value.why
 
 
 # -- what is spared --------------------------------------------------------------------------
@@ -186,6 +214,16 @@ async def test_what_is_nothing_alone_can_not_be_spared(backend: KvmBackend, tmp_
     with pytest.raises(InputError, match="can't be spared"):
         await backend.delete(vm, sparing(plan, "file"))
     assert (tmp_path / "vms" / "web" / "stray").exists()
+
+
+async def test_what_was_confirmed_is_what_goes(backend: KvmBackend, tmp_path: Path) -> None:
+    vm = await made(backend, tmp_path)
+    plan = await backend.delete_plan(vm)
+    (tmp_path / "vms" / "web" / "stray").touch()
+    with pytest.raises(StateError, match="is not deleted") as refused:
+        await backend.delete(vm, plan)
+    assert "since the deletion was confirmed" in refused.value.why
+    assert (tmp_path / "vms" / "web" / "disk.qcow2").exists()
 
 
 async def test_a_failure_to_keep_leaves_the_vm_whole(backend: KvmBackend, tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ async def test_what_is_added_can_be_read_again_and_not_be_written(
     assert Library(library.root).images() == [image] == [library.image("web")]
     assert (tmp_path / "some.img").exists()  # what is not the library's own is copied
     assert left(library) == []
+    assert library.root.stat().st_mode & 0o077 == 0
 
 
 async def test_what_was_made_in_the_library_is_moved(library: Library) -> None:

@@ -8,19 +8,25 @@ import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 pytest.importorskip("libvirt")
 
+import libvirt
+
 from tests.contract.cases import until
 from vmtui.backends.kvm.procfs import Held
-from vmtui.backends.libvirt import domain_facts, records
+from vmtui.backends.libvirt import domain_facts, events, listing, records
+from vmtui.backends.libvirt.backend import LibvirtBackend
+from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.domain_facts import Definition
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.processes import Processes
-from vmtui.counters import ALL_EXITS, Measure
-from vmtui.model import VMId
+from vmtui.counters import ALL_EXITS, Counters, Measure
+from vmtui.model import Event, EventKind, State, VMId
 from vmtui.units import KIB
 
 VM = VMId("6b1c6f0e-7d1f-4f52-9d8c-5a0f6ce2b2f1")
@@ -215,3 +221,64 @@ async def test_a_process_is_believed_only_with_proof(tmp_path: Path) -> None:
         await qemu.wait()
     assert processes.spent(VM, 1) is None
     assert processes.held(VM, 1) is None
+
+
+async def test_what_a_driver_without_statistics_says_of_memory_is_in_kib_too() -> None:
+    backend = LibvirtBackend("test:///default")
+    await backend.open()
+    [vm] = await backend.vms()
+    sample = (await backend.counters([vm.id]))[vm.id]
+    await backend.close()
+    assert isinstance(sample, Counters)
+    assert sample.memory is not None
+    assert sample.memory.actual_bytes == 2_097_152 * KIB, "of the VM that it comes with"
+
+
+# -- states and events -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("number", "state"),
+    [
+        (libvirt.VIR_DOMAIN_NOSTATE, State.RUNNING),
+        (libvirt.VIR_DOMAIN_BLOCKED, State.RUNNING),
+        (libvirt.VIR_DOMAIN_PAUSED, State.PAUSED),
+        (libvirt.VIR_DOMAIN_SHUTDOWN, State.STOPPING),
+        (libvirt.VIR_DOMAIN_SHUTOFF, State.OFF),
+        (libvirt.VIR_DOMAIN_CRASHED, State.CRASHED),
+        (libvirt.VIR_DOMAIN_PMSUSPENDED, State.SUSPENDED),
+    ],
+)
+def test_a_state_in_the_words_of_the_model(number: int, state: State) -> None:
+    assert listing._state(number, saved=lambda: False) is state
+    saved = State.SAVED if state is State.OFF else state
+    assert listing._state(number, saved=lambda: True) is saved
+
+
+@pytest.mark.parametrize(
+    ("event", "detail", "active", "kind"),
+    [
+        ("DEFINED", "DEFINED_ADDED", False, EventKind.ADDED),
+        ("DEFINED", "DEFINED_ADDED", True, EventKind.CHANGED),  # it ran without a definition
+        ("DEFINED", "DEFINED_UPDATED", False, EventKind.CHANGED),
+        ("UNDEFINED", "UNDEFINED_REMOVED", False, EventKind.REMOVED),
+        ("UNDEFINED", "UNDEFINED_REMOVED", True, EventKind.CHANGED),  # it goes on until it stops
+        ("UNDEFINED", "UNDEFINED_RENAMED", False, EventKind.CHANGED),
+        ("STOPPED", "STOPPED_DESTROYED", False, EventKind.CHANGED),
+    ],
+)
+def test_what_an_event_comes_to(event: str, detail: str, active: bool, kind: EventKind) -> None:
+    numbers = (getattr(libvirt, f"VIR_DOMAIN_EVENT_{name}") for name in (event, detail))
+    assert events._kind(*numbers, active=active) is kind
+
+
+async def test_who_is_far_behind_is_told_to_list_anew() -> None:
+    told = events.Events(cast("Bridge", SimpleNamespace(lost=None)), lambda _: None)
+    stream = told.listen()
+    first = asyncio.ensure_future(anext(stream))
+    await asyncio.sleep(0)  # it listens
+    for _ in range(events.QUEUE_LIMIT + 2):
+        told.changed(VM)
+    async with asyncio.timeout(10):
+        assert await first == Event(EventKind.RESYNC)
+        assert await anext(stream) == Event(EventKind.CHANGED, VM)

@@ -82,8 +82,12 @@ def test_what_spans_no_run_of_the_vm_has_no_rates(before: Counters | None, now: 
         (cpu_sample(1, 5), cpu_sample(2, 4)),
         (cpu_sample(1, 5, vcpus=1), cpu_sample(2, 9, vcpus=2)),
         (cpu_sample(1, 5, vcpus=2), cpu_sample(2, 9, vcpus=1)),
+        (
+            Counters(1, "1", cpu=CpuCounters(1, 5, vcpus=(V(0, 0),))),
+            Counters(2, "1", cpu=CpuCounters(2, 9, vcpus=(V(1, 0),))),
+        ),
     ],
-    ids=["counter went back", "vCPU came", "vCPU went"],
+    ids=["counter went back", "vCPU came", "vCPU went", "another vCPU"],
 )
 def test_an_interval_that_would_lie_is_dropped(before: Counters, now: Counters) -> None:
     made = rates(before, now, 1)
@@ -101,6 +105,20 @@ def test_a_group_that_was_not_read_again_keeps_its_rates() -> None:
     assert again.cpu is made.cpu
 
 
+def test_user_system_and_kvms_counts_are_apart_each_by_its_own_clock() -> None:
+    before = CpuCounters(0, 0, user_ns=0, system_ns=0, halt_poll_ns=0, exits={"io": 0})
+    now = CpuCounters(
+        *(2, 2 * S), user_ns=S // 2, system_ns=3 * S // 2, halt_poll_ns=S, exits={"io": 50}
+    )
+    # KVM was asked a second before the rest.
+    made = rates(Counters(0, "1", before), Counters(2, "1", replace(now, kvm_at_s=1)), 1)
+    assert made is not None
+    assert made.cpu is not None
+    assert (made.cpu.user_core_percent, made.cpu.system_core_percent) == (25, 75)
+    assert made.cpu.halt_poll_core_percent == 100
+    assert made.cpu.exits_per_s == {"io": 50}
+
+
 def test_latency_is_the_mean_of_the_requests_and_absent_without_any() -> None:
     before = DiskCounters(0, "vda", 0, 0, 0, 10, 0, 10 * S, 0, 0)
     now = DiskCounters(2, "vda", 0, 0, 0, 110, 409600, 11 * S, 4, S)
@@ -113,14 +131,20 @@ def test_latency_is_the_mean_of_the_requests_and_absent_without_any() -> None:
     assert disk.flush_latency_ms == pytest.approx(250)
     assert disk.in_flight == pytest.approx(0.5)
     assert disk.read_latency_ms is None
+    both = replace(now, reads=300, read_ns=3 * S)
+    made = rates(Counters(0, "1", disks=(before,)), Counters(2, "1", disks=(both,)), 1)
+    assert made is not None
+    assert made.disks[0].latency_ms == pytest.approx(10)
+    assert made.disks[0].in_flight == pytest.approx(2), "Little: 200 a second, 10 ms each"
 
 
 def test_drops_are_a_share_of_all_packets() -> None:
     zero = NicCounters(0, "vnet0", 0, 0, 0, 0, 0, 0, 0, 0)
-    now = NicCounters(1, "vnet0", 1000, 60, 0, 10, 500, 30, 0, 0)
+    now = NicCounters(1, "vnet0", 1000, 60, 3, 6, 500, 30, 2, 4)
     made = rates(Counters(0, "1", nics=(zero,)), Counters(1, "1", nics=(now,)), 1)
     assert made is not None
     assert made.nics[0].drop_percent == 10
+    assert (made.nics[0].drops_per_s, made.nics[0].errors_per_s) == (10, 5)
     idle = rates(Counters(0, "1", nics=(zero,)), Counters(1, "1", nics=(replace(zero, at_s=1),)), 1)
     assert idle is not None
     assert idle.nics[0].drop_percent == 0
@@ -137,6 +161,17 @@ def test_guest_memory_used_leaves_out_what_it_can_give_back() -> None:
     assert made.guest.major_faults_per_s == 2
 
 
+def test_what_a_guest_swaps_is_by_its_own_clock() -> None:
+    before = guest_sample(1, 100, swap_in_bytes=0, swap_out_bytes=0, major_faults=0)
+    now = guest_sample(6, 104, swap_in_bytes=400, swap_out_bytes=800, major_faults=4)
+    made = rates(before, now, 1)
+    assert made is not None
+    assert made.guest is not None
+    assert made.guest.swap_in_bytes_per_s == 100
+    assert made.guest.swap_out_bytes_per_s == 200
+    assert made.guest.major_faults_per_s == 1
+
+
 def test_guest_memory_is_given_up_before_two_periods_without_news() -> None:
     last: Rates | None = None
     before = guest_sample(0, 100, total_bytes=1000, available_bytes=700)
@@ -148,7 +183,7 @@ def test_guest_memory_is_given_up_before_two_periods_without_news() -> None:
         assert last.guest is not None
         seen[second] = last.guest.fresh
         before = now
-    assert seen[6], "a guest may be a little late"
+    assert seen[8], "a guest may be a little late"
     assert not seen[9]
     assert last is not None
     assert last.guest is not None
@@ -296,6 +331,13 @@ def test_a_device_that_started_anew_is_left_out() -> None:
     before = HostCounters(0, disks=(HostDiskCounters("vda", 5, 5, 5, 5, 5),))
     now = HostCounters(1, disks=(HostDiskCounters("vda", 1, 5, 5, 5, 5),))
     assert host_rates(before, now).disks == ()
+
+
+def test_a_disk_is_never_busy_for_more_than_all_of_the_time() -> None:
+    """The kernel counts in ticks, and at another moment."""
+    before = HostCounters(0, disks=(HostDiskCounters("vda", 0, 0, 0, 0, 0.0),))
+    now = HostCounters(1, disks=(HostDiskCounters("vda", 1, 0, 0, 0, 1.004),))
+    assert host_rates(before, now).disks[0].busy_percent == 100
 
 
 _seconds = st.floats(0, 1e9)

@@ -307,7 +307,7 @@ async def test_signatures(
     rig.server.files["/SUMS"] = Served(changed)
     assert "the signature of" in await rig.refused()
     other = f"{'a' * 64}  i.img\n".encode()
-    rig.server.files["/SUMS"] = Served(other + good if inside else other)
+    rig.server.files["/SUMS"] = Served(other + good + other if inside else other)
     if not inside:
         assert "is not good" in await rig.refused()
         rig.server.files["/SUMS"] = Served(good)

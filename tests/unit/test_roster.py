@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from vmtui.alarms import Thresholds
-from vmtui.counters import Counters, CpuCounters, CpuTimes, HostCounters, Stalled, VcpuCounters
+from vmtui.counters import (
+    Counters,
+    CpuCounters,
+    CpuTimes,
+    DiskCounters,
+    GuestMemory,
+    HostCounters,
+    MemoryCounters,
+    Stalled,
+    VcpuCounters,
+)
 from vmtui.figures import BY_ID
 from vmtui.history import History
-from vmtui.model import VM, State, VMId
+from vmtui.model import VM, Accel, State, VMId
 from vmtui.roster import Roster
 from vmtui.views import VMRef, VMView
 
@@ -178,11 +190,49 @@ def test_share_of_the_host_is_known_with_its_cpus() -> None:
     assert rows.rows is before
 
 
+def test_latency_over_several_disks_is_the_mean_of_their_requests() -> None:
+    rows = roster()
+    quick, slow = (DiskCounters(10, name, *[0] * 8) for name in ("vda", "vdb"))
+    rows.take(WEB, replace(sample(10), disks=(quick, slow)))
+    quick = replace(quick, at_s=11, reads=30, read_ns=30 * S // 1000)
+    slow = replace(slow, at_s=11, writes=10, write_ns=10 * 41 * S // 1000)
+    rows.take(WEB, replace(sample(11), disks=(quick, slow)))
+    assert BY_ID["latency"].of(row(rows)) == pytest.approx(11)
+
+
+def test_what_a_guest_said_long_ago_is_not_shown() -> None:
+    rows = roster()
+    guest = GuestMemory(100, 5.0, age_s=300.0, total_bytes=1000, available_bytes=700)
+    for at_s in (10, 11, 12):
+        if at_s == 12:
+            guest = replace(guest, updated_at_s=410, age_s=0.0)
+        rows.take(WEB, replace(sample(at_s), memory=MemoryCounters(at_s, guest=guest)))
+        shown = [BY_ID[name].of(row(rows)) for name in ("guest_used", "guest_available")]
+        assert shown == ([300, 700] if at_s == 12 else [None, None])
+
+
+@pytest.mark.parametrize(("accel", "steal"), [(Accel.KVM, 25), (Accel.TCG, None)])
+def test_only_kvm_tells_its_guests_of_steal_time(accel: Accel, steal: float | None) -> None:
+    rows = roster()
+    rows.set_all([replace(vm(), accel=accel)])
+    rows.take(WEB, sample(10))
+    rows.take(WEB, sample(11, ready_s=0.25))
+    assert BY_ID["ready"].of(row(rows)) == 25
+    assert BY_ID["steal"].of(row(rows)) == steal
+
+
 def test_host_history_is_of_intervals_that_passed() -> None:
     history = History()
     rows = roster(history)
-    host = HostCounters(10.0, cpu=CpuTimes(0.0, 0.0, 0.0))
+    host = HostCounters(
+        10.0,
+        cpu=CpuTimes(0.0, 0.0, 0.0),
+        memory_total_bytes=1000,
+        memory_available_bytes=700,
+    )
     rows.take_host(host)
     rows.take_host(replace(host, at_s=11.0, cpu=CpuTimes(1.0, 0.0, 3.0)))
     rows.take_host(replace(host, at_s=11.0, cpu=CpuTimes(9.0, 0.0, 3.0)))
-    assert history.window(URI, "cpu", end_s=11.0, span_s=1.0, columns=1) == [25]
+    for figure, value in (("cpu", 25), ("memory", 30)):
+        window = history.window(URI, figure, end_s=11.0, span_s=1.0, columns=1)
+        assert window == [pytest.approx(value)]

@@ -43,7 +43,7 @@ def test_good_names(name: str) -> None:
         ("a\x1b[31m", "an escape"),
         ("a\n", "' '"),
         ("ünicode", "ü"),
-        ("x" * 300, "300 characters"),
+        ("x" * 64, "64 characters; 63 is the limit"),
     ],
 )
 def test_bad_names_say_what_is_wrong(name: str, reason: str) -> None:
@@ -116,7 +116,7 @@ NIC = NicSpec(forwards=(Forward(22, 2222),))
         (replace(GOOD, topology=Topology(1, 2, 2)), "topology", "is 4, not 1 vCPUs"),
         (replace(GOOD, topology=Topology(0, 1, 1)), "topology", "1 or more"),
         (replace(GOOD, balloon_floor_bytes=MIB), "balloon", "left to it"),
-        (replace(GOOD, balloon_floor_bytes=GIB), "balloon", "above the memory of 256 MiB"),
+        (replace(GOOD, balloon_floor_bytes=257 * MIB), "balloon", "above the memory of 256 MiB"),
         (replace(GOOD, disks=(DiskSpec(1),)), "disks", "at least"),
         (replace(GOOD, disks=(DiskSpec(GIB, cache="x"),)), "disks", "no cache mode"),
         (replace(GOOD, disks=(DiskSpec(GIB),) * 21), "disks", "is the limit"),

@@ -260,6 +260,13 @@ def test_scrollback() -> None:
     assert terminal.scrolled_off == 4997
 
 
+def test_every_line_of_the_scrollback_is_where_it_was() -> None:
+    terminal = Emulator(20, 4, scrollback_lines=5000)
+    terminal.feed(numbered(5000).encode())
+    for number in range(5000):
+        assert terminal.line(number) == (Run(f"line {number}"),)
+
+
 def test_rows_stay_where_they_are_when_there_is_more_room() -> None:
     # The guest on a serial line does not know, and goes on to count rows from the top.
     terminal = fed(numbered(5) + "red", 20, 4)

@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from vmtui.errors import OperationError
 from vmtui.units import GIB, MIB, duration, parse_size_bytes, plain, size
 
 
@@ -81,6 +82,11 @@ def test_outside_text_is_made_harmless(text: str, shown: str) -> None:
 def test_nothing_that_a_terminal_obeys_is_left(text: str) -> None:
     shown = plain(text)
     assert all(c >= " " and not "\x7f" <= c <= "\x9f" for c in shown)
+
+
+def test_no_error_says_what_a_terminal_obeys() -> None:
+    error = OperationError("\x1b[31mred", why="a\x1b]0;title\x07\nb", hint="\u202eback")
+    assert (error.what, error.why, error.hint) == ("red", "a\nb", "\ufffdback")
 
 
 def test_lines_are_kept_on_request() -> None:

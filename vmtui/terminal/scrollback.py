@@ -72,7 +72,6 @@ class Scrollback:
         self._limit = limit
         self._segments: deque[Segment] = deque()
         self._size_bytes = 0
-        self._cleared = 0  # lines before this were cleared
         self.scrolled_off = 0
         """Lines that have ever left."""
         self._drawn: OrderedDict[tuple[int, int], list[Line]] = OrderedDict()
@@ -130,14 +129,13 @@ class Scrollback:
         self._segments.clear()
         self._drawn.clear()
         self._size_bytes = 0
-        self._cleared = self.scrolled_off
         self._begin(engine)
 
     @property
     def count(self) -> int:
         """Lines that can be had."""
         first = self._segments[0].first if self._segments else self._first
-        return self.scrolled_off - max(first, self._cleared, self.scrolled_off - self._limit)
+        return self.scrolled_off - max(first, self.scrolled_off - self._limit)
 
     def line(self, number: int) -> Line:
         """A line, by its number among all that ever scrolled off."""
