@@ -33,6 +33,7 @@ from vmtui.screens.host import HostScreen
 from vmtui.screens.vm import VMScreen
 from vmtui.views import FleetView
 from vmtui.widgets.columns import Cell
+from vmtui.widgets.listing import Listing
 from vmtui.widgets.row_strips import Columns, row_strip
 
 
@@ -260,6 +261,19 @@ async def test_names_from_outside_are_shown_as_they_are() -> None:
         await pilot.pause()
 
 
+@pytest.mark.parametrize("name", ["n" * 70, "仮想マシン" * 12])
+async def test_a_long_name_leaves_the_tabs_whole_and_no_text_is_lost(name: str) -> None:
+    async with running(Renamed([name]), size=(80, 24)) as (app, pilot):
+        await point(pilot, app, name)
+        border = app.dashboard.detail.render_line(0).text
+        assert "… " in border
+        assert "Facts" in border
+        await press(pilot, "K")
+        await until(pilot, lambda: "anywhere" in whole(app))
+        rows = [shown(listing) for listing in app.screen.query(Listing)]
+        assert name in "".join(rows).replace(" ", "").replace("\n", "")
+
+
 async def test_a_connection_that_is_down_says_why_and_when_it_tries_again() -> None:
     async with running(DemoBackend(), Unreachable("demo:?host=lab2")) as (app, pilot):
         await until(pilot, lambda: "retrying in" in shown(app.dashboard.top_bar))
@@ -278,6 +292,9 @@ async def test_all_connections_down_explains_itself() -> None:
         text = shown(app.dashboard.table)
         assert "connection refused" in text
         assert "ctrl+r" in text
+        app.dashboard.table.empty = ()
+        app.dashboard.tick()
+        assert "retrying" in shown(app.dashboard.table)  # it counts down like all others
         await press(pilot, "n")
         assert "No connection is up." in said(app)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.segment import Segment
 
 from vmtui.actions import ACTIONS
 from vmtui.column_sets import DEFAULTS, ColumnSet
@@ -21,13 +22,29 @@ from vmtui.spec import BLANK, Limits
 from vmtui.widgets.all_columns import columns_of
 from vmtui.widgets.columns import GAP, laid_out
 from vmtui.widgets.graph import braille
-from vmtui.widgets.lines import fit, fit_end
+from vmtui.widgets.lines import cut, fit, fit_end, wrapped
 
 
 @given(st.text(alphabet="abc日本é ", max_size=40), st.integers(0, 30), st.booleans())
 def test_fitted_text_has_exactly_the_width(text: str, width: int, right: bool) -> None:
     assert cell_len(fit(text, width, right=right)) == width
     assert cell_len(fit_end(text, width)) <= max(width, 0)
+
+
+@given(st.text(alphabet="abc日本é -", max_size=60), st.integers(2, 30))
+def test_wrapped_text_is_all_there_within_the_width(text: str, width: int) -> None:
+    lines = wrapped(text, width)
+    assert all(cell_len(line) <= width for line in lines)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+
+
+def test_what_is_cut_has_a_mark_and_blanks_are_no_loss() -> None:
+    line = [Segment("abc"), Segment("日本")]
+    assert cut(line, 7).text == "abc日本"
+    assert cut(line, 6).text == "abc日…"
+    assert cut(line, 5).text == "abc …"
+    assert cut([Segment("abc   ")], 4).text == "abc "
+    assert cut(line, 0).text == ""
 
 
 @given(st.sampled_from(ColumnSet), st.integers(10, 400))

@@ -120,6 +120,8 @@ class Dashboard(Arranging, Glances, LogReader, FleetScreen):
         """Clock, countdowns and ages."""
         self.top_bar.redraw()
         self.hosts.tick()
+        if self.table.current is None:
+            self._explain()
         self.table.refresh_lines_that_changed()
         self.detail.tick()
         self._show_status()

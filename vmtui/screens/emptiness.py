@@ -5,8 +5,8 @@ from __future__ import annotations
 from vmtui.actions import BY_ID
 from vmtui.screens.base import Context, creating_refusal
 from vmtui.units import plain
-from vmtui.views import ConnectionStatus, FleetView
-from vmtui.widgets.states import connection_note
+from vmtui.views import ConnectionStatus, ConnectionView, FleetView
+from vmtui.widgets.states import connection_note, steady
 
 Told = list[tuple[str, str]]
 """Lines, and the names of their inks."""
@@ -36,11 +36,11 @@ def explanation(view: FleetView, filter_text: str, context: Context, now_s: floa
 
 
 def _no_vms(view: FleetView, context: Context) -> Told:
-    up = [plain(c.label) for c in view.connections if c.status is ConnectionStatus.UP]
+    up = [c for c in view.connections if c.status is ConnectionStatus.UP]
     lines: Told = [
         ("No VMs yet.", "strong"),
         ("", "text"),
-        (f"Connected: {', '.join(up)}", "quiet"),
+        (f"Connected: {', '.join(map(_with_hypervisor, up))}", "quiet"),
         ("", "text"),
     ]
     refusal = creating_refusal(view)
@@ -52,6 +52,12 @@ def _no_vms(view: FleetView, context: Context) -> Told:
     return lines
 
 
+def _with_hypervisor(connection: ConnectionView) -> str:
+    """A connection, and what would run VMs there: it may be that nothing does."""
+    label, host = plain(connection.label), connection.host
+    return f"{label} ({plain(host.hypervisor)})" if host and host.hypervisor else label
+
+
 def _all_down(view: FleetView, context: Context, now_s: float) -> Told:
     one = len(view.connections) == 1
     lines: Told = [
@@ -60,7 +66,7 @@ def _all_down(view: FleetView, context: Context, now_s: float) -> Told:
     ]
     for connection in view.connections[:4]:
         note = connection_note(connection, now_s)
-        lines.append((f"○ {plain(connection.label)}  {note}", "text"))
+        lines.append((f"○ {plain(connection.label)}  {steady(note)}", "text"))
         if connection.problem is not None:
             why = connection.problem.why.split("\n")[0]
             lines.append((f"{connection.problem.what}{': ' if why else ''}{why}", "quiet"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Awaitable, Callable, Sequence
 from typing import ClassVar
 
@@ -27,6 +26,7 @@ from vmtui.screens.doing import tell, tell_error
 from vmtui.units import plain
 from vmtui.views import TaskStatus, VMRef
 from vmtui.widgets.forms import Choice, Texts
+from vmtui.widgets.lines import wrapped
 from vmtui.widgets.listing import Listing, Row
 
 Planner = Callable[[When], Awaitable[ChangePlan]]
@@ -176,7 +176,7 @@ def _step_rows(plan: ChangePlan) -> list[Row]:
     for step in plan.steps:
         note = f" · {plain(step.note)}" if step.note else ""
         takes = TAKES[step.takes] + note
-        for piece in textwrap.wrap(plain(step.text), STEP_CELLS - 3):
+        for piece in wrapped(plain(step.text), STEP_CELLS - 3):
             found.append(((piece, "text"), (takes, "quiet")))
             takes = ""
     return found or [(("Nothing would change.", "quiet"),)]

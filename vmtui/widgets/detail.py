@@ -26,7 +26,7 @@ from vmtui.widgets.facts import facts
 from vmtui.widgets.facts_pane import fact_columns, fact_lines, facts_and_log
 from vmtui.widgets.graph_panel import GraphPanel
 from vmtui.widgets.hardware_pane import HardwarePane
-from vmtui.widgets.lines import Line
+from vmtui.widgets.lines import Line, length
 from vmtui.widgets.log_pane import LogPane
 from vmtui.widgets.plots import PANE_GAP
 from vmtui.widgets.screen_view import ScreenView
@@ -208,18 +208,24 @@ class Detail(GraphPanel):
         return self._tabs.line(name, self.size.width, self.ink, pending=pending)
 
     def corner(self) -> Line:
-        """Where in the log one is; else the VM's state, its age and where to reach it."""
+        """Where in the log one is; else the VM's state, its age and where to reach it.
+
+        A long name and the tabs come first: the state is also in the pane.
+        """
+        room = self.size.width - 5 - self._tabs.end  # the border and its blanks
+        line = self._told(room - 3)  # what could be left out leaves some of the border
+        return line if length(line) <= room else []
+
+    def _told(self, room: int) -> Line:
         ink = self.ink
         if self._log.back and self.shows_log:
             return [Segment(f"{self._log.back} lines below", ink.warn)]
         if self.shown_tab in (CONSOLE, SCREEN) and self._row is not None:
             return [Segment("Enter opens it", ink.quiet)]
         if self.shown_tab == HARDWARE and self._row is not None:
-            room = self.size.width - 8 - self._tabs.end
             return self.hardware.corner(self.ink, room, whole=self._whole)
         if self._row is None or self.shown_tab != OVERVIEW:
             return []
-        room = self.size.width - 8 - self._tabs.end
         return clock_line(self._row, self.ink, self._clock, self._age_s(), room)
 
     def on_click(self, event: events.Click) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from rich.cells import cell_len
@@ -10,7 +9,7 @@ from rich.segment import Segment
 
 from vmtui.theming import Ink
 from vmtui.widgets.facts import Fact
-from vmtui.widgets.lines import Line, fit, fit_end
+from vmtui.widgets.lines import Line, fit, fit_end, wrapped
 from vmtui.widgets.log_pane import LogPane
 from vmtui.widgets.sections import beside
 
@@ -32,7 +31,7 @@ def fact_lines(known: Sequence[Fact], ink: Ink, width: int, *, whole: bool) -> l
     room = max(4, width - LABEL)
     for fact in known:
         text = f"{fact.text}  {fact.path}".strip()
-        pieces = textwrap.wrap(text, room) or [""]
+        pieces = wrapped(text, room) or [""]
         if not whole:
             path = fit_end(fact.path, room - cell_len(fact.text) - 2)
             pieces = [f"{fact.text}  {path}".rstrip()]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from rich.segment import Segment
 from rich.style import Style
 
@@ -12,7 +10,7 @@ from vmtui.hardware.tree import Hardware, Takes
 from vmtui.theming import Ink
 from vmtui.units import plain
 from vmtui.widgets.hardware_rows import HardwareRow, part_name, rows, summary
-from vmtui.widgets.lines import Line, fit, length
+from vmtui.widgets.lines import Line, fit, length, wrapped
 from vmtui.widgets.sections import beside
 from vmtui.widgets.states import PENDING
 
@@ -171,7 +169,7 @@ class HardwarePane:
             return []
         text = _explained(row)
         more = f" {below} more ↓" if below else ""
-        pieces = textwrap.wrap(text, max(10, width - len(more))) or [""]
+        pieces = wrapped(text, max(10, width - len(more))) or [""]
         if len(pieces) > HELP_LINES:
             pieces[HELP_LINES - 1] = fit(pieces[HELP_LINES - 1] + " " + pieces[HELP_LINES],
                                          width - len(more))  # fmt: skip
@@ -207,7 +205,8 @@ def _explained(row: HardwareRow) -> str:
         why = row.part.detach_why if row.part.detach is not Takes.NEVER else ""
         return " · ".join([*notes, *([f"Detach: {plain(why)}"] if why else [])])
     known = setting(row.entry.key)
-    why = f" {row.takes.capitalize()}: {plain(row.entry.why)}." if row.entry.why else ""
+    takes = "Not now" if row.entry.takes is Takes.NEVER else row.takes.capitalize()
+    why = f" {takes}: {plain(row.entry.why)}." if row.entry.why else ""
     return f"{row.entry.key}: {known.help}{why}"
 
 

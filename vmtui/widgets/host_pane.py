@@ -20,9 +20,9 @@ from vmtui.widgets.clock import Clock, short_duration
 from vmtui.widgets.explanation import Explanation
 from vmtui.widgets.host_row import compact
 from vmtui.widgets.host_sections import host_explanations, host_sections
-from vmtui.widgets.lines import Line, fit, length
+from vmtui.widgets.lines import Line, fit, fit_end, length
 from vmtui.widgets.plots import PANE_GAP, Plots, pane_span_s
-from vmtui.widgets.states import CONNECTIONS, accel_badge, connection_note
+from vmtui.widgets.states import CONNECTIONS, accel_badge, connection_note, steady
 from vmtui.widgets.timed_panel import TimedPanel
 from vmtui.widgets.timeline import Past
 
@@ -170,7 +170,7 @@ class HostPane(TimedPanel):
         if len(connections) == 1:
             only = connections[0]
             if only.host is None or only.status is not ConnectionStatus.UP:
-                return self._not_up(only)
+                return self._not_up(only, plain(only.label))
             if height >= ROOMY_LINES:
                 return self._panes(only, width, height)
             return [self._compact(only, width)]
@@ -182,17 +182,17 @@ class HostPane(TimedPanel):
             lines = [*shown, [Segment(f"… and {more} more", self.ink.quiet)]][:height]
         return lines
 
-    def _not_up(self, connection: ConnectionView) -> list[Line]:
+    def _not_up(self, connection: ConnectionView, label: str) -> list[Line]:
         symbol, colour = CONNECTIONS[connection.status]
         note = connection_note(connection, self._clock.monotonic_s())
         line = [
-            Segment(f"{symbol} {plain(connection.label)}", getattr(self.ink, colour)),
-            Segment(f" {note}  ", self.ink.quiet),
+            Segment(f"{symbol} {label}", getattr(self.ink, colour)),
+            Segment(f" {steady(note)}  ", self.ink.quiet),
         ]
         problem = connection.problem
         lines = [line]
         if problem is not None:
-            line.append(Segment(f"{problem.what}  ", self.ink.text))
+            line.append(Segment(plain(problem.what), self.ink.text))
             why = plain(problem.why)
             lines.append([Segment(why, self.ink.quiet)])
             lines.append([Segment(plain(problem.hint), self.ink.text)])
@@ -201,17 +201,18 @@ class HostPane(TimedPanel):
     def _row(self, index: int, connection: ConnectionView, width: int) -> Line:
         ink = self.ink
         pointer = "▸" if self.has_focus and index == self._cursor else " "
+        longest = max(cell_len(plain(c.label)) for c in self._connections)
+        cells = min(28, longest, max(10, width // 5))
+        label = fit(fit_end(plain(connection.label), cells), cells)
         host = connection.host
         if host is None or connection.status is not ConnectionStatus.UP:
-            return [Segment(pointer, ink.accent), *self._not_up(connection)[0]]
-        longest = max(cell_len(plain(c.label)) for c in self._connections)
-        label_width = min(28, longest, max(10, width // 5))
+            return [Segment(pointer, ink.accent), *self._not_up(connection, label)[0]]
         badge, style = accel_badge(host.accel, ink)
         symbol, colour = CONNECTIONS[connection.status]
         head = [
             Segment(pointer, ink.accent),
             Segment(f"{symbol} ", getattr(ink, colour)),
-            Segment(fit(plain(connection.label), label_width), ink.accent),
+            Segment(label, ink.accent),
             Segment(" "),
         ]
         note = self._note(connection)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.content import Content
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -34,6 +36,24 @@ def fit_end(text: str, width: int) -> str:
     return "…" + chop_cells(text[::-1], width - 1)[0][::-1] if width > 1 else ""
 
 
+def wrapped(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` cells, broken between words where that is possible."""
+    if cell_len(text) == len(text):
+        return textwrap.wrap(text, width)
+    # textwrap counts characters, of which wide ones would go beyond the end of their line.
+    return [line.plain.rstrip() for line in Content(text).wrap(width)]
+
+
+def cut(line: Line, width: int) -> Strip:
+    """`line` in at most `width` cells; an ellipsis where there would have been more."""
+    strip = Strip(line)
+    if strip.cell_length <= width or cell_len(strip.text.rstrip()) <= width:
+        return strip.crop(0, width)
+    kept = strip.crop(0, max(0, width - 1))
+    style = next((segment.style for segment in reversed(list(kept)) if segment.style), None)
+    return Strip([*kept, Segment("…"[:width], style)])
+
+
 def length(line: Sequence[Segment]) -> int:
     """The cells that a line takes."""
     return sum(segment.cell_length for segment in line)
@@ -42,8 +62,7 @@ def length(line: Sequence[Segment]) -> int:
 def spread(left: Line, right: Line, width: int) -> Line:
     """`left` at the left and `right` at the right of a line of `width` cells."""
     room = width - length(right)
-    cut = Strip(left).adjust_cell_length(max(0, room))
-    return [*cut, *right]
+    return [*cut(left, max(0, room)).adjust_cell_length(max(0, room)), *right]
 
 
 class Lines(Widget):
@@ -63,7 +82,7 @@ class Lines(Widget):
         return ink_of(self.app)
 
     def paint(self) -> Sequence[Line]:
-        """The lines; missing ones are blank, longer ones are cut."""
+        """The lines; missing ones are blank, longer ones are cut with an ellipsis."""
         raise NotImplementedError
 
     def ground(self) -> Style:
@@ -86,7 +105,7 @@ class Lines(Widget):
             return
         ground = self.ground()
         fresh = [
-            Strip(line).adjust_cell_length(width).apply_style(ground)
+            cut(line, width).adjust_cell_length(width).apply_style(ground)
             for line in self.paint()[:height]
         ]
         blank = Strip.blank(width, ground)
@@ -131,7 +150,7 @@ class Panel(Lines):
         inner = max(0, width - 4)
         title, corner = self.title(), self.corner()
         corner_width = length(corner) + 2 if corner else 0
-        title = list(Strip(title).crop(0, max(0, width - 6 - corner_width)))
+        title = list(cut(title, max(0, width - 6 - corner_width)))
         top = [Segment("╭─", edge)]
         if title:
             top += [Segment(" ", edge), *title, Segment(" ", edge)]
@@ -144,7 +163,7 @@ class Panel(Lines):
         room = inner and height > 2
         body = list(self.body(inner, height - 2))[: height - 2] if room else []
         for row in range(max(0, height - 2)):
-            content = Strip(body[row] if row < len(body) else []).adjust_cell_length(inner)
+            content = cut(body[row] if row < len(body) else [], inner).adjust_cell_length(inner)
             lines.append([Segment("│ ", edge), *content, Segment(" │", edge)])
         if height > 1:
             lines.append([Segment("╰" + "─" * (width - 2) + "╯", edge)])

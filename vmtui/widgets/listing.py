@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from rich.segment import Segment
 from textual.geometry import Size
 
-from vmtui.widgets.lines import Line, Lines, fit
+from vmtui.widgets.lines import Line, Lines, fit, wrapped
 
 Row = tuple[tuple[str, str], ...]
 """Texts, each with the name of its ink. A row of a single text is a heading."""
@@ -55,7 +54,7 @@ class Listing(Lines):
                 Segment(fit(cell, cells_width), getattr(self.ink, cell_ink))
                 for (cell, cell_ink), cells_width in zip(cells, widths, strict=True)
             ]
-            for piece in textwrap.wrap(text, max(10, width - sum(widths))) or [""]:
+            for piece in wrapped(text, max(10, width - sum(widths))) or [""]:
                 lines.append([*head, Segment(piece, getattr(self.ink, ink))])
                 head = [Segment(" " * sum(widths))]
         return lines

@@ -15,7 +15,7 @@ from vmtui.widgets.clock import short_duration
 from vmtui.widgets.columns import Cell, Column, numeral, uptime_s
 from vmtui.widgets.figure_columns import METER_FROM, absence
 from vmtui.widgets.graph import meter
-from vmtui.widgets.lines import Line, fit
+from vmtui.widgets.lines import Line, fit, fit_end
 from vmtui.widgets.states import PENDING, accel_badge, vm_state
 
 PAIR = 13
@@ -131,7 +131,8 @@ def _flags(cell: Cell, width: int) -> Line:
 
 
 def _connection(cell: Cell, width: int) -> Line:
-    return [Segment(fit(plain(cell.connection), width), cell.ink.quiet)]
+    # URIs differ at their end: qemu:///system, qemu:///session.
+    return [Segment(fit(fit_end(plain(cell.connection), width), width), cell.ink.quiet)]
 
 
 def _sum_of(*figures: str) -> Callable[[VMView], float | None]:

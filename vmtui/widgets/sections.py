@@ -6,7 +6,6 @@ it is old.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,7 +17,7 @@ from vmtui.figures import Unit
 from vmtui.theming import Ink
 from vmtui.units import plain
 from vmtui.widgets.graph import meter, tiny_bars
-from vmtui.widgets.lines import Line, length
+from vmtui.widgets.lines import Line, length, wrapped
 
 GAP = 2
 BAR_LEAST, BAR_LIMIT = 6, 16
@@ -234,13 +233,13 @@ def part_lines(part: Part, ink: Ink, width: int) -> list[Line]:
     """A device's name, and below it its pairs or the note."""
     lines: list[Line] = [[Segment(part.name, ink.strong)]] if part.name else []
     if part.note:
-        return lines + [[Segment(text, ink.quiet)] for text in textwrap.wrap(part.note, width)]
+        return lines + [[Segment(text, ink.quiet)] for text in wrapped(part.note, width)]
     return lines + aligned(part.pairs, ink, width)
 
 
 def note_lines(notes: Sequence[str], ink: Ink, width: int) -> list[Line]:
     """Notes, wrapped."""
-    return [[Segment(text, ink.quiet)] for note in notes for text in textwrap.wrap(note, width)]
+    return [[Segment(text, ink.quiet)] for note in notes for text in wrapped(note, width)]
 
 
 def all_lines(section: Section, ink: Ink, width: int) -> list[Line]:

@@ -71,6 +71,11 @@ def connection_note(connection: ConnectionView, monotonic_s: float) -> str:
     return f"retrying in {wait_s} s" if wait_s else "retrying"
 
 
+def steady(note: str) -> str:
+    """A note with room for two digits of seconds: what stands beside it is not to jump."""
+    return f"{note:<16}" if note.startswith("retrying") else note
+
+
 def accel_badge(accel: Accel | None, ink: Ink) -> tuple[str, Style]:
     """KVM, or TCG as the warning that it is."""
     if accel is Accel.KVM:

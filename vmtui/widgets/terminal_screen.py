@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from rich.segment import Segment
@@ -17,7 +16,7 @@ from vmtui.terminal.keys import FOCUS_IN, FOCUS_OUT
 from vmtui.terminal.palette import Palette
 from vmtui.theming import Ink, ink_of
 from vmtui.widgets.copy_mode import CopyMode
-from vmtui.widgets.lines import fit
+from vmtui.widgets.lines import fit, wrapped
 from vmtui.widgets.terminal_lines import Selection, Spot, TerminalLines, matches
 from vmtui.widgets.terminal_strips import marked, own_colours, row_strip
 
@@ -121,7 +120,7 @@ class TerminalScreen(Widget, can_focus=True):
         self._said = text
         width = self.size.width
         # Without a size yet it is broken into lines as soon as there is one.
-        banner = tuple(textwrap.wrap(text, max(20, width - 2))[:BANNER_LINES]) if width else ()
+        banner = tuple(wrapped(text, max(20, width - 2))[:BANNER_LINES]) if width else ()
         if banner != self.banner:
             self.banner = banner
             self.refresh()

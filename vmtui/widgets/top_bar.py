@@ -14,8 +14,8 @@ from vmtui.model import State
 from vmtui.units import plain
 from vmtui.views import ConnectionStatus, ConnectionView, FleetView, TaskStatus
 from vmtui.widgets.clock import Clock
-from vmtui.widgets.lines import Line, Lines, length
-from vmtui.widgets.states import ALARM, CONNECTIONS, PENDING, alarms, connection_note
+from vmtui.widgets.lines import Line, Lines, fit_end, length
+from vmtui.widgets.states import ALARM, CONNECTIONS, PENDING, alarms, connection_note, steady
 
 SECONDS_FROM_WIDTH = 100
 
@@ -95,15 +95,13 @@ class TopBar(Lines):
     def _connection(self, connection: ConnectionView, limit: int) -> Line:
         symbol, colour = CONNECTIONS[connection.status]
         label = plain(connection.label)
-        if len(label) > limit:
-            label = label[: limit - 1] + "…"
         line = [
             Segment(f"{symbol} ", getattr(self.ink, colour)),
-            Segment(label, self.ink.text),
+            Segment(fit_end(label, limit), self.ink.text),
         ]
         note = connection_note(connection, self._clock.monotonic_s())
         if note:
-            line.append(Segment(f" {note}", self.ink.quiet))
+            line.append(Segment(f" {steady(note)}", self.ink.quiet))
         return [*line, Segment("   ")]
 
     def _counted(self, connections: Sequence[ConnectionView], room: int) -> Line:

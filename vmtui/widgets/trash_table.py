@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
 
@@ -14,7 +15,8 @@ from vmtui.widgets.clock import Clock
 from vmtui.widgets.lines import Line, Panel, fit
 
 LEAST_LINES = 8
-SIZE_CELLS, AGO_CELLS, LEFT_CELLS, ON_CELLS = 11, 16, 16, 16
+SIZE_CELLS, AGO_CELLS, LEFT_CELLS = 11, 18, 13
+ON_LEAST, ON_MOST = 10, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class TrashTable(Panel, can_focus=True):
         if not self._rows:
             text = "Looking …" if self._rows is None else "The trash is empty."
             return [[Segment(text, ink.quiet)]]
-        name = max(12, width - 2 - SIZE_CELLS - AGO_CELLS - LEFT_CELLS - ON_CELLS)
+        on = min(ON_MOST, max(ON_LEAST, *(cell_len(plain(row.label)) for row in self._rows)))
+        name = max(18, width - 2 - SIZE_CELLS - AGO_CELLS - LEFT_CELLS - on)
         header = fit("  NAME", name + 2) + fit("SIZE", SIZE_CELLS, right=True)
         header += fit("  DELETED", AGO_CELLS) + fit("GONE IN", LEFT_CELLS) + "CONNECTION"
         lines: list[Line] = [[Segment(header, ink.quiet)]]
@@ -93,7 +96,7 @@ class TrashTable(Panel, can_focus=True):
                     Segment(fit(size(trashed.size_bytes), SIZE_CELLS, right=True), ink.text),
                     Segment(fit(f"{ago} ago", AGO_CELLS), ink.quiet),
                     Segment(fit(duration(trashed.gone_at_s - now_s), LEFT_CELLS), ink.quiet),
-                    Segment(fit(plain(row.label), ON_CELLS), ink.quiet),
+                    Segment(fit(plain(row.label), on), ink.quiet),
                 ]
             )
         return lines

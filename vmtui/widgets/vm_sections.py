@@ -107,7 +107,7 @@ def _memory(row: VMView) -> Section:
     ceiling = BY_ID["memory"].of(row) or row.vm.memory_bytes
     used, total = BY_ID["guest_used"].of(row), BY_ID["guest_total"].of(row)
     rss = BY_ID["rss"].of(row)
-    head: tuple[Pieces, ...] = (((size(rss), "strong"), (" on the host", "quiet")),)
+    head: tuple[Pieces, ...] = (((size(rss), "strong"),), (("on host", "quiet"),))
     if used is not None and total is not None:
         some, whole, unit = sizes(used, total)
         head = (((some, "strong"), (f" of {whole} {unit}", "quiet")), (("used", "quiet"),))
