@@ -47,13 +47,22 @@ def test_what_is_cut_has_a_mark_and_blanks_are_no_loss() -> None:
     assert cut(line, 0).text == ""
 
 
-@given(st.sampled_from(ColumnSet), st.integers(10, 400))
-def test_columns_fill_the_width_exactly(column_set: ColumnSet, width: int) -> None:
+@given(st.sampled_from(ColumnSet), st.integers(10, 400), st.integers(0, 90))
+def test_columns_fill_the_width_exactly(column_set: ColumnSet, width: int, longest: int) -> None:
     chosen = columns_of(DEFAULTS[column_set])
-    columns = laid_out(chosen, width)
+    columns = laid_out(chosen, width, longest=longest)
     total = sum(cells for _, cells in columns) + GAP * (len(columns) - 1)
     assert total == width or width < chosen[0].least
     assert columns[0][0].id == "name"
+
+
+@pytest.mark.parametrize(
+    ("width", "longest", "cells"), [(120, 21, 21), (120, 60, 24), (80, 21, 16)]
+)
+def test_long_names_get_a_fifth_of_the_width(width: int, longest: int, cells: int) -> None:
+    columns = laid_out(columns_of(DEFAULTS[ColumnSet.SUMMARY]), width, longest=longest)
+    assert cells <= columns[0][1] <= cells + 2
+    assert len(columns) > 4
 
 
 @given(

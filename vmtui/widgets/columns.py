@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.segment import Segment
 
@@ -84,14 +84,22 @@ def uptime_s(row: VMView, clock: Clock) -> float | None:
     return max(0.0, clock.unix_s() - started_at_s)
 
 
+NAME_RATIO = 0.2
+"""Of the width: so much a long name gets before what it is the name of."""
+
+
 def laid_out(
-    columns: Sequence[Column], width: int, keep: Column | None = None
+    columns: Sequence[Column], width: int, keep: Column | None = None, longest: int = 0
 ) -> list[tuple[Column, int]]:
     """The columns that fit, each with its width; together they fill `width` exactly.
 
-    The first one and `keep` are always among them.
+    The first one and `keep` are always among them. `longest`: the cells that the first one needs
+    to show all that is in it.
     """
-    shown = list(columns)
+    first = columns[0]
+    wanted = min(longest, first.most, int(width * NAME_RATIO))
+    shown = [replace(first, least=max(first.least, wanted), good=max(first.good, wanted))]
+    shown += columns[1:]
     while sum(c.least for c in shown) + GAP * (len(shown) - 1) > width:
         spare_ones = [c for c in shown[1:] if c is not keep]
         if not spare_ones:
@@ -108,4 +116,4 @@ def laid_out(
     each = max(0, spare) // len(shown)
     widths = [cells + each for cells in widths]
     widths[0] = max(1, widths[0] + spare - each * len(shown))
-    return list(zip(shown, widths, strict=True))
+    return list(zip([first, *shown[1:]], widths, strict=True))

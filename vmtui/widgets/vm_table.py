@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
@@ -66,6 +67,7 @@ class VMTable(CursorScroll):
         self.empty: Sequence[tuple[str, str]] = ()  # lines and the names of their inks
         self.capture: Callable[[events.Key], bool] = lambda _: False
         self.rows = Rows(self.choice.order[0])
+        self._longest = 0  # cells of the longest name and its mark
         self._columns: list[tuple[Column, int]] = []
         self._drawn = DrawnRows(self.rows, clock, past)
         self._header = Strip([])
@@ -84,8 +86,9 @@ class VMTable(CursorScroll):
         labels = {connection.uri: connection.label for connection in view.connections}
         several = len(view.connections) > 1
         self.rows.take(view.vms, labels)
-        if several != self.choice.several or not self._columns:
-            self.choice.several = several
+        longest = max((cell_len(row.vm.name) + 2 * row.vm.pending for row in view.vms), default=0)
+        if (several, longest) != (self.choice.several, self._longest) or not self._columns:
+            self.choice.several, self._longest = several, longest
             self._lay_out()
         self._set_virtual_size()
         self.refresh_lines_that_changed()
@@ -169,7 +172,7 @@ class VMTable(CursorScroll):
     def _lay_out(self) -> None:
         width = self._width = self.scrollable_content_region.width
         room = max(10, width - GUTTER - 1)
-        self._columns = laid_out(self.choice.columns, room, self.rows.column)
+        self._columns = laid_out(self.choice.columns, room, self.rows.column, self._longest)
         header = header_strip(self._columns, self.rows, ink_of(self.app), width)
         if header != self._header:
             self._header = header
