@@ -182,10 +182,12 @@ async def flood(
     found = await desk.run(console, "sha256sum </tmp/f", r"([0-9a-f]{64})  -")
     await console.start_log(path)
     assert path.stat().st_mode & 0o777 == 0o600
-    console.type(b"stty -opost; clear; echo '<<<'; cat /tmp/f; echo '>''>>'; stty opost\r")
+    # Without carriage returns the end is at any column: what marks it begins a line of its own.
+    end = b"stty opost; echo; echo '>''>>'"
+    console.type(b"stty -opost; clear; echo '<<<'; cat /tmp/f; " + end + b"\r")
     await desk.shows(console, ">>>")
     await console.stop_log()
-    printed = path.read_bytes().rpartition(b"<<<\n")[2].partition(b">>>")[0]
+    printed = path.read_bytes().rpartition(b"<<<\n")[2].partition(b"\r\n>>>")[0]
     if whole:
         if printed != (wanted := await asyncio.to_thread(_wanted, count)):
             pytest.fail(await asyncio.to_thread(_difference, printed, wanted))
