@@ -1,7 +1,8 @@
 # Targets for users (run, setup) and for developers (the rest). `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup dev lint test check hard bench reference pictures dist format clean
+.NOTPARALLEL:
+.PHONY: help run setup dev lint test check quick guests alone hard bench reference pictures dist format clean
 
 PYTHON := .venv/bin/python
 # Quick tests wait more than they work; a guest takes a CPU. Those that measure run last, alone.
@@ -10,7 +11,7 @@ QUICK := -n 4 --dist worksteal -m "not slow and not alone"
 GUESTS := -n 2 --dist worksteal -m "slow and not alone"
 
 help: ## Show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
 
 run: ## Open vmtui, installing what it needs the first time; ARGS="…" are its arguments
 	@scripts/setup run --no-retry
@@ -30,13 +31,18 @@ lint: dev ## The checks that run nothing: style, types, layers, dead code, depen
 	.venv/bin/vulture
 	.venv/bin/deptry .
 
-test: lint ## Every check and every test
-	$(PYTEST) $(QUICK)
-	$(PYTEST) $(GUESTS)
-	$(PYTEST) -m alone
+test: lint quick guests alone ## Every check and every test; with -k it goes on after a failure
 
-check: lint ## The quick checks and tests only
+check: lint quick ## The quick checks and tests only
+
+quick: dev
 	$(PYTEST) $(QUICK)
+
+guests: dev
+	$(PYTEST) $(GUESTS)
+
+alone: dev
+	$(PYTEST) -m alone
 
 hard: dev ## Kill vmtui 200 times at its work, give it 1,000 broken files of each kind
 	VMTUI_HARD=200 $(PYTEST) tests/fault/test_hard_kills.py tests/fuzz
