@@ -123,7 +123,7 @@ class VmtuiApp(AppVerbs):
         # collector, which would look through it all every other second and hold up the loop.
         gc.freeze()
         gc.set_threshold(*GARBAGE_THRESHOLDS)
-        self.run_worker(self.load_later(), group="later")
+        self.run_worker(self.load_rest(), group="load")
         if self._notices:
             self.dashboard.set_notice("; ".join(self._notices))
         if any(not c.uri.startswith("demo:") for c in self.fleet.connections):

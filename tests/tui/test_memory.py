@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textual import events
 from textual.pilot import Pilot
 
 from tests.tui.support import point, press, running, until, whole
@@ -47,6 +48,14 @@ async def test_a_target_is_chosen_by_keys_mouse_and_digits_and_reached() -> None
         await press(pilot, "enter")
         await until(pilot, lambda: "✓ web-01 has 2.83 GiB" in whole(app))
         assert (await backend.balloon(id_of(app, "web-01"))).actual_bytes == 2900 * MIB
+
+
+async def test_a_target_that_is_typed_ahead_of_the_focus_is_whole() -> None:
+    async with running(size=SIZE) as (app, pilot):
+        slider = await memory(pilot, app, "web-01")
+        for key in "2900M":  # all before the first of them is looked at
+            app.post_message(events.Key(key, key))
+        await until(pilot, lambda: slider.target_bytes == 2900 * MIB)
 
 
 async def test_a_size_that_can_not_be_is_told_while_it_is_typed() -> None:

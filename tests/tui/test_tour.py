@@ -115,3 +115,4 @@ async def test_esc_leaves_also_what_is_not_on_the_screen_yet(keys: tuple[str, ..
         await until(pilot, lambda: not any(w.is_running and w.group in ASKS for w in app.workers))
         await until(pilot, lambda: app.screen is app.dashboard)
         await until(pilot, lambda: not app.dashboard.is_held)
+        assert app.screen is app.dashboard

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Iterable
 from functools import partial
 from importlib import import_module
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from textual.app import SystemCommand
 from textual.screen import Screen
 from textual.worker import WorkType
 
-from vmtui import theming
+from vmtui import screens, theming, widgets
 from vmtui.actions import ACTIONS, BY_ID
 from vmtui.deferred import deferred
 from vmtui.fleet import Fleet
@@ -32,18 +33,6 @@ else:
         *("connections", "creating", "doctor", "help", "ksm", "palette", "tasks", "trash"),
     )
 
-LATER = (
-    *("widgets.listing", "widgets.forms", "hardware.changes", "hardware.tree", "hardware.settings"),
-    *("screens.panel", "screens.ask", "screens.planning", "screens.vm_panel", "screens.vm"),
-    *("terminal", "widgets.terminal_view", "screens.console", "screens.guest_screen"),
-    *("screens.help", "screens.tasks", "screens.trash", "screens.connections", "screens.doctor"),
-    *("screens.form_fields", "screens.images", "screens.create", "screens.creating"),
-    *("screens.tpm", "screens.firmware", "screens.cpus", "screens.isolation", "screens.balloon"),
-    *("screens.deleting", "screens.configuring", "screens.opening", "screens.palette"),
-    *("screens.host", "screens.explain", "screens.ksm"),
-)
-"""What the first picture does without, the parts before the whole: no key is to wait for long."""
-
 
 class AppVerbs(Releasing):
     """What the VmtuiApp is made of, and those of its actions, by id."""
@@ -52,11 +41,16 @@ class AppVerbs(Releasing):
     context: Context
     dashboard: Dashboard
 
-    async def load_later(self) -> None:
-        """Import the rest, a bit at a time."""
-        for name in LATER:
-            import_module(f"vmtui.{name}")
-            await asyncio.sleep(0)
+    async def load_rest(self) -> None:
+        """Import what the first picture does without, so that no key has to wait for it.
+
+        A module at a time, and widgets before the screens that are made of them: each takes a
+        few milliseconds then.
+        """
+        for package in (widgets, screens):
+            for module in iter_modules(package.__path__):
+                import_module(f"{package.__name__}.{module.name}")
+                await asyncio.sleep(0)
 
     def view_new(self) -> None:
         """`n`."""

@@ -183,10 +183,9 @@ class BalloonScreen(ModalScreen[None], Holding):
 
     def on_key(self, event: events.Key) -> None:
         """A digit begins to type."""
-        if event.character and event.character.isdecimal() and not self._field.has_focus_within:
+        if self._field.feed(event):
             event.stop()
             event.prevent_default()
-            self._field.begin(event.character)
 
     # -- asking --------------------------------------------------------------------------------
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
+from vmtui.configuring import TARGET
 from vmtui.hardware.settings import setting
 from vmtui.units import parse_size_bytes, plain, size
-
-TARGET = "memory.target"
 
 
 class TargetField(Horizontal):
@@ -56,12 +55,17 @@ class TargetField(Horizontal):
         """What is wrong with it; empty: nothing."""
         self.query_one("#problem", Static).update(Content(plain(problem)))
 
-    def begin(self, text: str) -> None:
-        """Type, beginning with that."""
-        field = self.query_one(Input)
-        field.focus()
-        field.value = text
-        field.cursor_position = len(text)
+    def feed(self, event: events.Key) -> bool:
+        """Whether a key was for it: a digit begins to type, and what came before the focus did."""
+        field, character = self.query_one(Input), event.character or ""
+        typing = self.screen.focused is field
+        if not (event.is_printable if typing else character.isdecimal()):
+            return False
+        if not typing:
+            self.screen.set_focus(field)
+            field.clear()
+        field.insert_text_at_cursor(character)
+        return True
 
     @on(Input.Changed)
     def _changed(self, event: Input.Changed) -> None:
