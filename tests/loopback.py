@@ -20,6 +20,7 @@ class Served:
     content: bytes = b""
     etag: str = '"1"'
     ranges: bool = True
+    range_bytes: int = FOR_EVER  # the most that is given of a range
     chunked: bool = False  # no length is told
     claimed_bytes: int | None = None  # the length that is told instead of the true one
     status: int = 200
@@ -64,19 +65,19 @@ class Loopback:
         file = self.files.get(path, Served(b"not here", status=404))
         if file.then is not None:
             self.files[path] = file.then
-        status, first = file.status, 0
+        status, first, last = file.status, 0, len(file.content) - 1
         told = ["Connection: close"]
         if file.etag:
             told.append(f"ETag: {file.etag}")
         wanted = headers.get("range", "").removeprefix("bytes=").partition("-")[0]
         if file.ranges and wanted and headers.get("if-range", file.etag) == file.etag:
             status, first = 206, int(wanted)
-            last = len(file.content) - 1
+            last = min(len(file.content), first + file.range_bytes) - 1
             told.append(f"Content-Range: bytes {first}-{last}/{len(file.content)}")
         if file.redirect:
             status = 302
             told.append(f"Location: {file.redirect}")
-        body = file.content[first:]
+        body = file.content[first : last + 1]
         length = len(body) if file.claimed_bytes is None else file.claimed_bytes
         told.append("Transfer-Encoding: chunked" if file.chunked else f"Content-Length: {length}")
         writer.write("\r\n".join([f"HTTP/1.1 {status} Told", *told, "", ""]).encode())

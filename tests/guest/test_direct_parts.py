@@ -222,9 +222,11 @@ async def test_a_clone_has_the_variables_and_a_tpm_of_its_own(site: Desk) -> Non
     web = await backend.create(spec, no_progress)
     folder, other = site.store.folder("web"), site.store.folder("two")
     (folder / "efivars.fd").write_bytes(b"its own")
+    (folder / "efivars.fd").chmod(0o644)
     told: list[Progress] = []
     await backend.clone(web, "two", linked=True, cloud_init=None, progress=told.append)
     assert (other / "efivars.fd").read_bytes() == b"its own"
+    assert (other / "efivars.fd").stat().st_mode & 0o777 == 0o600
     states = [next((at / "tpm").glob("tpm2-*")).read_bytes() for at in (folder, other)]
     assert states[0] != states[1]
     assert any("new TPM" in progress.text for progress in told)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from textual import events
 from textual.strip import Strip
+from textual.widgets._toast import Toast
 
 from tests.tui.support import (
     Emulated,
@@ -257,8 +258,15 @@ async def test_names_from_outside_are_shown_as_they_are() -> None:
         assert all(table.render_line(y).cell_length == width for y in range(table.size.height))
         await point(pilot, app, "[red]x[/red]")
         assert "[red]x[/red]" in shown(app.dashboard.detail)
-        await press(pilot, "D", "u")  # the dialog, or the refusal, must take it too
-        await pilot.pause()
+        await press(pilot, "D")
+        await until(pilot, lambda: "[red]x[/red]" in whole(app))
+        await press(pilot, "escape")
+        for key in ("u", "s"):  # one of them is refused, whatever state it is in
+            await press(pilot, key)
+        await until(
+            pilot,
+            lambda: any("[red]x[/red]" in str(toast.render()) for toast in app.screen.query(Toast)),
+        )
 
 
 @pytest.mark.parametrize("name", ["n" * 70, "仮想マシン" * 12])

@@ -229,6 +229,17 @@ async def test_a_tpm_is_added_cleared_and_its_state_restored(tmp_path: Path) -> 
             await until(pilot, lambda told=told: told in said(app))  # type: ignore[misc]
 
 
+async def test_a_name_that_has_to_be_typed_is_no_markup() -> None:
+    async with running(size=SIZE) as (app, pilot):
+        asked = TypeNameScreen("Lose [b]it[/b]", ["in [red]\x1b[31mred[/red]"], "[b]x[/b]")
+        await app.push_screen(asked)
+        text = whole(app)
+        for part in ("Lose [b]it[/b]", "in [red]red[/red]", "Type [b]x[/b] to do it"):
+            assert part in text
+        await press(pilot, *"[b]x[/b]")
+        await until(pilot, lambda: "Enter does it" in whole(app))
+
+
 async def test_deletion_spares_what_is_chosen_and_the_trash_gives_back() -> None:
     async with running(size=SIZE) as (app, pilot):
         await point(pilot, app, "win11")
@@ -481,21 +492,6 @@ async def test_all_is_three_keys_away() -> None:
             while app.screen is not app.dashboard:
                 await press(pilot, "escape")
             await until(pilot, lambda text=text: text not in whole(app))  # type: ignore[misc]
-
-
-async def test_read_only_shows_hardware_and_changes_nothing() -> None:
-    async with running(read_only=True, size=SIZE) as (app, pilot):
-        screen = await hardware(pilot, app, "web-01")
-        await pilot.click(screen.detail, offset=(8, 5))
-        await until(pilot, lambda: "▸   notes" in whole(app))
-        await at(pilot, app, "autostart")
-        await press(pilot, "enter")
-        await until(pilot, lambda: "read-only" in said(app))
-        await press(pilot, "t")
-        await until(pilot, lambda: "It has none" in whole(app))
-        await press(pilot, "a")
-        await until(pilot, lambda: said(app).count("changing web-01 is refused") == 2)
-        assert not vm_of(app, "web-01").pending
 
 
 async def test_one_dialog_is_for_one_vm() -> None:

@@ -96,6 +96,17 @@ def test_names_alone_are_printed_as_they_can_be_typed(vmtui: Vmtui) -> None:
     assert " ".join(images).split() == images
 
 
+@pytest.mark.parametrize("option", ["--names", ""])
+def test_a_name_can_not_steer_the_terminal(vmtui: Vmtui, tmp_path: Path, option: str) -> None:
+    folder = tmp_path / "data" / "vmtui" / "vms" / "a\x1b[2Jb"
+    folder.mkdir(parents=True, mode=0o700)
+    (folder / "vm.toml").touch(0o600)
+    done = vmtui("-c", "kvm:", "list", *filter(None, [option]))
+    assert "a" in done.out
+    assert "b" in done.out
+    assert "\x1b" not in done.out + done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [

@@ -85,6 +85,14 @@ async def test_the_rest_is_asked_for_after_a_break(server: Loopback, downloads: 
     assert server.asked[1][1]["if-range"] == '"1"'
 
 
+async def test_a_server_that_gives_less_than_the_rest_is_asked_again(
+    server: Loopback, downloads: Downloads
+) -> None:
+    url = server.serve("/i", CONTENT, breaks_after=[400_000], range_bytes=500_000)
+    assert await fetched(downloads, url) == CONTENT
+    assert server.ranges("/i") == ["", "bytes=400000-", "bytes=900000-"]
+
+
 async def test_the_rest_is_asked_for_by_the_next_process(
     server: Loopback, downloads: Downloads
 ) -> None:
