@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:  # libvirt-python is optional: without it only the tests that need it are skipped
     from tests.contract.daemon import PrivateLibvirtd, SystemLibvirtd
 
 T = TypeVar("T", bound="PrivateLibvirtd")
+
+# How long a machine takes to think of an example says nothing about what is tested with it.
+settings.register_profile("vmtui", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("vmtui")
 
 # QEMU runs under TCG everywhere: "KVM is there" does not mean that guests boot under it.
 os.environ["VMTUI_ACCEL"] = "tcg"

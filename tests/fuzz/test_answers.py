@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 
 from tests.fuzz.broken import DEEP, DIGITS, encoded, json_lines, quick, texts, trees
+from tests.listening import listening
 from tests.unit.test_kvm_argv import PLACE
 from tests.unit.test_kvm_questions import CPUS, KVM_SCHEMAS, KVM_STATS, NOTHING
 from vmtui.backends.kvm import agent, monitor, questions
@@ -80,7 +81,7 @@ async def asked(folder: Path, answers: dict[str, Any], before: bytes = b"") -> l
     server = await asyncio.start_unix_server(qemu, place.monitor(monitor.SHARED), limit=2**20)
     found: list[object] = []
     try:
-        async with Monitor.brief("web", place) as one:
+        async with listening(server), Monitor.brief("web", place) as one:
             found.append(await one.execute("query-status"))
             last = await questions.quick(one, Answers(), DRIVES)
             found.append(last.disks)
@@ -88,8 +89,6 @@ async def asked(folder: Path, answers: dict[str, Any], before: bytes = b"") -> l
     except VmtuiError as error:
         found.append(error)
     finally:
-        server.close()
-        await server.wait_closed()
         place.monitor(monitor.SHARED).unlink()
     return found
 
@@ -169,10 +168,9 @@ async def told_by_agent(folder: Path, line: bytes, before: bytes = b"") -> objec
     channel = folder / "agent.sock"
     server = await asyncio.start_unix_server(guest, channel)
     try:
-        return await agent.interfaces(channel)
+        async with listening(server):
+            return await agent.interfaces(channel)
     finally:
-        server.close()
-        await server.wait_closed()
         channel.unlink()
 
 

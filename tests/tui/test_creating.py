@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from tests.listening import listening
 from tests.tui.support import (
     Stubborn,
     point,
@@ -133,7 +134,7 @@ async def test_ssh_is_waited_for_where_cloud_init_and_a_key_are() -> None:
     server = await asyncio.start_server(greet, "127.0.0.1", 0)
     backend = Answering()
     backend.port = server.sockets[0].getsockname()[1]
-    async with server, running(backend) as (app, pilot):
+    async with listening(server), running(backend) as (app, pilot):
         form = await opened(app, pilot)
         assert thens(form) == ["start, open console", "start", "leave it off"]
         form.query_one("#image", Input).value = "debian-12"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.listening import listening
 from vmtui.backends.addresses import of_neighbours
 from vmtui.backends.kvm import agent
 from vmtui.backends.kvm.addresses import of_interfaces
@@ -49,13 +50,9 @@ async def guest(
             writer.close()
             await writer.wait_closed()
 
-    server = await asyncio.start_unix_server(speak, channel)
-    try:
+    async with listening(await asyncio.start_unix_server(speak, channel)):
         yield
-    finally:
-        server.close()
-        await server.wait_closed()
-        await asyncio.gather(*filter(None, speaking))
+    await asyncio.gather(*filter(None, speaking))
 
 
 async def test_an_agent_is_there_once_it_answers_us(tmp_path: Path) -> None:

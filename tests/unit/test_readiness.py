@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.listening import listening
 from vmtui.errors import OperationError
 from vmtui.readiness import LoginPrompt, ssh_banner, wait_for_login
 
@@ -71,10 +72,8 @@ async def test_only_a_banner_says_that_ssh_is_there() -> None:
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    async with asyncio.timeout(20):
-        await ssh_banner(host, port)
-    assert asked == 4
-    ended.set()
-    server.close()
-    await server.wait_closed()
+    async with listening(server):
+        async with asyncio.timeout(20):
+            await ssh_banner(*server.sockets[0].getsockname())
+        assert asked == 4
+        ended.set()
