@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from rich.color import Color as RichColor
 from rich.style import Style
 from textual.app import App
 from textual.color import Color, ColorParseError
@@ -15,8 +16,11 @@ from textual.theme import Theme
 
 from vmtui import toml
 from vmtui.errors import ConfigError
+from vmtui.readable import colours_of, readable
 
 DEFAULT = "vmtui-dark"
+SIXTEEN = "ansi-dark"
+"""In place of the default where a terminal has 16 colours: it would be left with four of them."""
 
 _PREFIX = "vmtui-"
 _FIELDS = {field.name for field in fields(Theme)}
@@ -70,7 +74,7 @@ def load_theme(path: Path) -> Theme:
         raise ConfigError(f"the theme {path}: {_REQUIRED}", why="a theme needs this colour")
     theme = Theme(**table)
     try:
-        Ink.of(theme)
+        colours_of(theme)
     except (ColorParseError, ValueError) as error:
         raise ConfigError(f"the theme {path} can't be used", why=str(error)) from error
     return theme
@@ -137,44 +141,36 @@ class Ink:
     @classmethod
     def of(cls, theme: Theme) -> Ink:
         """The inks of a theme: its `vmtui-…` variables, or what its colours come to."""
-        colours = {**theme.to_color_system().generate(), **theme.variables}
-        foreground = Color.parse(colours["foreground"])
-        background = Color.parse(colours["background"])
+        theme = readable(theme)
+        colours = colours_of(theme)
+        foreground, background = colours["foreground"], colours["background"]
 
-        def mixed(name: str, share: float, of: str = "foreground") -> Color:
-            own = theme.variables.get(_PREFIX + name)
-            if own:
-                return Color.parse(own)
-            colour = Color.parse(colours[of])
+        def own(name: str, share: float = 1) -> Color:
             # A terminal's own colours have no known values that could be mixed.
-            return colour if theme.ansi else background.blend(colour, share)
+            mixed = foreground if theme.ansi else background.blend(foreground, share)
+            return colours.get(_PREFIX + name, mixed)
+
+        def ground(name: str) -> RichColor:
+            return (background if theme.ansi else own(name)).rich_color
 
         def ink(name: str, *, bold: bool | None = None) -> Style:
-            colour = Color.parse(colours.get(_PREFIX + name, colours.get(name, "")))
+            colour = colours[_PREFIX + name if _PREFIX + name in colours else name]
             return Style(color=colour.rich_color, bold=bold)
 
-        ground = background.rich_color
         dim = theme.ansi or None
         return cls(
-            base=Style(color=foreground.rich_color, bgcolor=ground),
-            bar=Style(
-                color=foreground.rich_color,
-                bgcolor=ground if theme.ansi else mixed("bar", 1, "panel").rich_color,
-            ),
-            cursor=Style(
-                color=foreground.rich_color,
-                bgcolor=ground if theme.ansi else mixed("cursor", 0.3, "primary").rich_color,
-                reverse=dim,
-            ),
+            base=Style(color=foreground.rich_color, bgcolor=background.rich_color),
+            bar=Style(color=foreground.rich_color, bgcolor=ground("bar")),
+            cursor=Style(color=foreground.rich_color, bgcolor=ground("cursor"), reverse=dim),
             text=Style(color=foreground.rich_color),
             strong=Style(color=foreground.rich_color, bold=True),
-            quiet=Style(color=mixed("quiet", 0.6).rich_color, dim=dim),
-            faint=Style(color=mixed("faint", 0.22).rich_color, dim=dim),
-            off=Style(color=mixed("off", 0.4).rich_color, dim=dim),
-            line=Style(color=mixed("line", 0.3).rich_color, dim=dim),
+            quiet=Style(color=own("quiet").rich_color, dim=dim),
+            faint=Style(color=own("faint", 0.22).rich_color, dim=dim),
+            off=Style(color=own("off").rich_color, dim=dim),
+            line=Style(color=own("line", 0.3).rich_color, dim=dim),
             accent=ink("primary", bold=True),
             selected=Style(
-                color=ground, bgcolor=Color.parse(colours["primary"]).rich_color, bold=True
+                color=background.rich_color, bgcolor=colours["primary"].rich_color, bold=True
             ),
             good=ink("success"),
             warn=ink("warning"),

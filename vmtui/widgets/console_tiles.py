@@ -22,7 +22,7 @@ class Tile(Vertical):
     """A terminal in a border that says whose it is; alone it has none."""
 
     DEFAULT_CSS = """
-    Tile { border: round $foreground 25%; border-title-color: $foreground 60%;
+    Tile { border: round $foreground 30%; border-title-color: $text-muted;
         border-subtitle-color: $warning; background: $background; }
     Tile:focus-within { border: round $primary; border-title-color: $primary;
         border-title-style: bold; }

@@ -113,14 +113,13 @@ class StatusLine(Horizontal):
 
     def show(self, rows: Rows, active: ColumnSet, now_s: float) -> None:
         """Tell about the filter, what is wrong with the VM under the cursor, or the notice."""
-        ink = self._words.ink
-        right: Line = []
+        right: list[tuple[str, str]] = []
         if rows.filter_text:
-            right.append(Segment(f"{len(rows.shown)} of {len(rows.all)} ", ink.quiet))
+            right.append((f"{len(rows.shown)} of {len(rows.all)} ", "quiet"))
         if rows.marks:
             hidden = len(rows.hidden_marks)
             note = f" ({hidden} hidden)" if hidden else ""
-            right.append(Segment(f" ✓ {len(rows.marks)} marked{note} ", ink.warn))
+            right.append((f" ✓ {len(rows.marks)} marked{note} ", "warn"))
         self._words.show(Told() if self.typing else self._told(rows, now_s), right, active)
 
     def _told(self, rows: Rows, now_s: float) -> Told:

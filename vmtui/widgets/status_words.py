@@ -42,19 +42,20 @@ class StatusWords(Lines):
         super().__init__()
         self._keys = keys
         self._told = Told()
-        self._right: Line = []
+        self._right: Sequence[tuple[str, str]] = ()
         self._active = ColumnSet.SUMMARY
         self._spans: list[tuple[int, int, ColumnSet]] = []
 
-    def show(self, told: Told, right: Line, active: ColumnSet) -> None:
-        """Say other things."""
+    def show(self, told: Told, right: Sequence[tuple[str, str]], active: ColumnSet) -> None:
+        """Say other things; at the right, texts and the names of their inks."""
         self._told, self._right, self._active = told, right, active
         self.redraw()
 
     def paint(self) -> Sequence[Line]:
         """Left and right; the sets are named in full where there is room for that."""
         width, told = self.size.width, self._told
-        fixed = cell_len(told.head) + cell_len(told.tail) + length(self._right) + 2
+        right: Line = [Segment(text, getattr(self.ink, ink)) for text, ink in self._right]
+        fixed = cell_len(told.head) + cell_len(told.tail) + length(right) + 2
         sets = self._sets(brief=False)
         if fixed + cell_len(told.text) + length(sets) > width:
             sets = self._sets(brief=True) if width >= SETS_FROM else []
@@ -69,7 +70,7 @@ class StatusWords(Lines):
         for column_set, segment in zip(ColumnSet, sets, strict=False):
             self._spans.append((x, x + segment.cell_length, column_set))
             x += segment.cell_length
-        return [spread(left, [*self._right, *sets], width)]
+        return [spread(left, [*right, *sets], width)]
 
     def _sets(self, *, brief: bool) -> Line:
         """One segment for each set."""
