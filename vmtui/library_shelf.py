@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from vmtui.images.catalogue import Entry, catalogue, host_arch
+from vmtui.deferred import deferred
 from vmtui.images.image import Image, ImageKind
 from vmtui.images.library import Library
 from vmtui.images.obtain import obtain, ready
@@ -13,6 +14,12 @@ from vmtui.images.resolve import resolve
 from vmtui.progress import ProgressSink
 from vmtui.shelf import Offer
 from vmtui.spec import Boot
+
+if TYPE_CHECKING:
+    from vmtui.images import catalogue
+    from vmtui.images.catalogue import Entry
+else:
+    (catalogue,) = deferred("vmtui.images", "catalogue")
 
 
 class LibraryShelf:
@@ -29,10 +36,10 @@ class LibraryShelf:
         self._library.sweep()
         here = [_here(image) for image in self._library.images()]
         names = {offer.name for offer in here}
-        arch = host_arch()
+        arch = catalogue.host_arch()
         others = [
             _to_come(entry, arch)
-            for entry in catalogue().values()
+            for entry in catalogue.catalogue().values()
             if arch in entry.origins and entry.name not in names
         ]
         return tuple(sorted(here + others, key=lambda offer: (not offer.here, offer.name)))

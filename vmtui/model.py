@@ -121,7 +121,7 @@ class VM:
     accel: Accel | None = None  # None: not known (off and automatic, or not a QEMU domain)
     firmware: Firmware | None = None
     tpm: bool = False
-    started_at_s: float | None = None  # Unix time of the hypervisor process's start
+    started_at_s: float | None = None  # of the hypervisor's process, by `boot_time`
     addresses: tuple[str, ...] = ()
     address_origin: str = ""  # where they are known from: `agent`, `lease`, `ARP` or `forward`
     disks: tuple[Disk, ...] = ()
@@ -163,6 +163,7 @@ class Host:
     hypervisor: str
     accel: Accel  # what `auto` comes to on this host
     accel_reason: str = ""  # why, such as why KVM was not chosen
+    problem: str = ""  # why no VM can run on it
 
 
 class EventKind(Enum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from vmtui import boot_time
 from vmtui.backends.base import Endpoint, no_progress
 from vmtui.backends.demo import DemoBackend
+from vmtui.backends.kvm import procfs
 from vmtui.backends.kvm.backend import KvmBackend
 from vmtui.backends.kvm.store import Store
 from vmtui.fleet import Fleet
@@ -98,3 +101,24 @@ async def test_rates_are_those_of_a_clock_that_never_jumps(wall: WallClock) -> N
 def test_nothing_has_run_for_less_than_no_time(wall: WallClock) -> None:
     vm = VM(VMId("1"), "web", State.RUNNING, 1, MIB, started_at_s=wall.now_s + YEAR_S)
     assert uptime_s(VMView(VMRef("kvm:", vm.id), vm), Clock(lambda: wall.now_s)) == 0.0
+
+
+@pytest.mark.parametrize("jump_s", [YEAR_S, -YEAR_S])
+def test_uptimes_are_those_of_a_clock_that_never_jumps(
+    wall: WallClock, monkeypatch: pytest.MonkeyPatch, jump_s: float
+) -> None:
+    def uptime_of_this_process_s() -> float:
+        started_at_s = procfs.started_at_s(os.getpid())
+        vm = VM(VMId("1"), "web", State.RUNNING, 1, MIB, started_at_s=started_at_s)
+        uptime = uptime_s(VMView(VMRef("kvm:", vm.id), vm), Clock())
+        assert uptime is not None
+        return uptime
+
+    since_boot_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+    before_s = uptime_of_this_process_s()
+    assert 0 < before_s <= since_boot_s + 1
+    wall.now_s += jump_s
+    after_s = uptime_of_this_process_s()
+    assert before_s <= after_s < before_s + DAY_S
+    monkeypatch.setattr(boot_time, "_BEGAN_UNIX_S", wall.now_s - since_boot_s)
+    assert after_s <= uptime_of_this_process_s() < before_s + DAY_S, "a vmtui that starts now"

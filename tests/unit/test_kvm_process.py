@@ -112,7 +112,7 @@ async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_records_survive_the_disk(tmp_path: Path) -> None:
-    record = Record(["a", "b"], "boot", "kvm", 7, 8, 9.5)
+    record = Record(["a", "b"], "boot", "kvm", 7, 8)
     write_record(tmp_path / "record", record)
     assert read_record(tmp_path / "record") == record
     assert [path.name for path in tmp_path.iterdir()] == ["record"]

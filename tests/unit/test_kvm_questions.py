@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from vmtui.backends.kvm import gauge, questions
 from vmtui.backends.kvm.monitor import Monitor
@@ -55,6 +58,16 @@ class Answering(Monitor):
         self.answers = dict(answers)
         self.asked: list[tuple[str, dict[str, object] | None]] = []
 
+    @property
+    def periods_asked(self) -> list[dict[str, object]]:
+        """The questions for how often the guest reports its memory."""
+        of_period = "guest-stats-polling-interval"
+        return [
+            arguments
+            for command, arguments in self.asked
+            if command == "qom-get" and arguments and arguments["property"] == of_period
+        ]
+
     async def execute(self, command: str, arguments: dict[str, object] | None = None) -> Any:
         self.asked.append((command, arguments))
         key = command
@@ -95,6 +108,23 @@ async def test_the_guest_is_told_to_report_its_memory_once() -> None:
     assert "qom-set" not in [command for command, _ in again.asked]
     assert answers.guest is not None
     assert answers.guest.period_s == 3, "a period that somebody chose stays"
+
+
+async def test_the_period_is_asked_again_once_the_guest_falls_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(time, "time", lambda: 1_000_000.0)
+    asked = monitor(period_s=5, updated_at_s=999_996)
+    answers = await questions.thorough(asked, Answers(), kvm=False, may_arm=True)
+    answers = await questions.thorough(asked, answers, kvm=False, may_arm=True)
+    assert len(asked.periods_asked) == 1, "it reported four seconds ago"
+    assert answers.guest is not None
+    assert answers.guest.period_s == 5
+    monkeypatch.setattr(time, "time", lambda: 1_000_010.0)
+    asked.answers["qom-get guest-stats-polling-interval"] = 0  # by somebody else
+    await questions.thorough(asked, answers, kvm=False, may_arm=True)
+    assert len(asked.periods_asked) == 2
+    assert asked.asked[-2][0] == "qom-set"
 
 
 async def test_read_only_asks_the_guest_for_nothing() -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
+from vmtui import boot_time
 from vmtui.backends.base import Feature
 from vmtui.backends.demo_around import DemoAround
 from vmtui.backends.demo_cast import CAST, member
@@ -103,7 +104,7 @@ class DemoBackend(DemoAround, DemoMerging, DemoTrash, DemoMaking, DemoConsoles, 
         self._recent: dict[VMId, Counters] = {}  # the host's figures are made of the same
         self._vms: dict[VMId, VM] = {}
         for index in range(int(wanted)):
-            self._enter(*member(index, self._host_name, time.time()))
+            self._enter(*member(index, self._host_name, boot_time.unix_s()))
         self._listeners: list[asyncio.Queue[Event]] = []
         self._reactions: set[asyncio.Task[None]] = set()
 
@@ -226,7 +227,7 @@ class DemoBackend(DemoAround, DemoMerging, DemoTrash, DemoMaking, DemoConsoles, 
         if old.throwaway and not state.active:
             self.left(vm)
             return
-        started = old.started_at_s if old.state.active else time.time()
+        started = old.started_at_s if old.state.active else boot_time.unix_s()
         ran_s, since_s = self._ran[vm]
         if since_s is not None:
             ran_s += self._clock() - since_s

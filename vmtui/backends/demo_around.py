@@ -124,7 +124,7 @@ class DemoAround(DemoHardware):
 
     async def back_up_tpm(self, vm: VMId, to: Path) -> None:
         """A file that stands for the state."""
-        found = await self._off_with_tpm(vm, "back up")
+        found = await self._off_with_tpm(vm, "back up", changes=False)
         await asyncio.to_thread(write_whole, to, TPM_BACKUP + self._state(found))
 
     async def restore_tpm(self, vm: VMId, source: Path) -> None:
@@ -152,13 +152,13 @@ class DemoAround(DemoHardware):
             raise UnsupportedError(f"{found.name} has no TPM", hint="Add one: tpm=crb.")
         return found
 
-    async def _off_with_tpm(self, vm: VMId, verb: str) -> VM:
+    async def _off_with_tpm(self, vm: VMId, verb: str, *, changes: bool = True) -> VM:
         found = await self._with_tpm(vm)
-        self._refuse(found, f"{verb} the TPM of")
+        self._refuse(found, f"{verb} the TPM of", changes=changes)
         return found
 
-    def _refuse(self, vm: VM, verb: str) -> None:
-        if self._read_only:
+    def _refuse(self, vm: VM, verb: str, *, changes: bool = True) -> None:
+        if self._read_only and changes:
             raise read_only(f"{verb} {vm.name}")
         if vm.state.active:
             raise StateError(
@@ -194,16 +194,16 @@ class DemoAround(DemoHardware):
 
     async def back_up_variables(self, vm: VMId, to: Path) -> None:
         """A file that stands for them."""
-        found = await self._off_with_variables(vm, "back up the variables of")
+        found = await self._off_with_variables(vm, "back up the variables of", changes=False)
         if not await asyncio.to_thread(to.parent.is_dir):
             raise not_writable(to.parent, FileNotFoundError(2, "there is no such folder"))
         await asyncio.to_thread(write_whole, to, f"variables of {found.id}\n".encode())
 
-    async def _off_with_variables(self, vm: VMId, verb: str) -> VM:
+    async def _off_with_variables(self, vm: VMId, verb: str, *, changes: bool = True) -> VM:
         found = await self.vm(vm)
         if self.machine(found).stored.values["firmware"] == Firmware.BIOS.value:
             raise _no_variables(found)
-        self._refuse(found, verb)
+        self._refuse(found, verb, changes=changes)
         return found
 
     # -- MapsCores ---------------------------------------------------------------------------

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from vmtui.errors import InputError
 from vmtui.model import VM, VMId
-from vmtui.picture import Picture
+
+if TYPE_CHECKING:
+    from vmtui.picture import Picture
 
 
 class Ending(Enum):

@@ -7,16 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import tomli_w
 
 from vmtui import toml
+from vmtui.deferred import deferred
 from vmtui.errors import InputError
 from vmtui.files import is_file, write_whole
-from vmtui.images.checksums import digest
 from vmtui.model import Firmware
 from vmtui.progress import ProgressSink
+
+if TYPE_CHECKING:
+    from vmtui.images import checksums
+else:
+    (checksums,) = deferred("vmtui.images", "checksums")
 
 VERSION = 1
 RECORD = "image.toml"
@@ -125,10 +131,10 @@ def write(folder: Path, image: Image) -> None:
 
 async def summed(image: Image, progress: ProgressSink) -> Image:
     """With the sums of its files that are not known yet."""
-    sum_ = image.sha256 or await digest(image.path, "sha256", progress)
+    sum_ = image.sha256 or await checksums.digest(image.path, "sha256", progress)
     initrd_sum = image.initrd_sha256
     if image.initrd and not initrd_sum:
-        initrd_sum = await digest(image.initrd, "sha256", progress)
+        initrd_sum = await checksums.digest(image.initrd, "sha256", progress)
     return replace(image, sha256=sum_, initrd_sha256=initrd_sum)
 
 

@@ -16,11 +16,17 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
+from vmtui.deferred import deferred
 from vmtui.errors import MissingError, UnsupportedError, VmtuiError
-from vmtui.images import distro, initramfs
+
+if TYPE_CHECKING:
+    from vmtui.images import distro, initramfs
+else:
+    distro, initramfs = deferred("vmtui.images", "distro", "initramfs")
 
 # Goes up whenever what is built changes: older builds are then no longer used.
 BUILDER = 2

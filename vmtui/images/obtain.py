@@ -6,14 +6,18 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from vmtui.images.catalogue import Entry, catalogue
+from vmtui.deferred import deferred
 from vmtui.images.library import Image, Library, no_such_image
 from vmtui.images.resolve import boot_from
 from vmtui.progress import Progress, ProgressSink, no_progress
 from vmtui.spec import Boot
 
 if TYPE_CHECKING:
+    from vmtui.images import catalogue
+    from vmtui.images.catalogue import Entry
     from vmtui.images.download import Downloads
+else:
+    (catalogue,) = deferred("vmtui.images", "catalogue")
 
 STAGE = "image"
 
@@ -48,7 +52,7 @@ async def obtain(
     image = await asyncio.to_thread(library.find, name)
     if image is not None:
         return image
-    entries = await asyncio.to_thread(catalogue)
+    entries = await asyncio.to_thread(catalogue.catalogue)
     if name not in entries:
         raise no_such_image(name, sorted({*entries, *(i.name for i in library.images())}))
 
@@ -60,7 +64,7 @@ async def obtain(
     return await pull(entries[name], library, downloads, staged)
 
 
-_Pull = Callable[[Entry, Library, "Downloads | None", ProgressSink], Awaitable[Image]]
+_Pull = Callable[["Entry", Library, "Downloads | None", ProgressSink], Awaitable[Image]]
 
 
 def _import_pull() -> _Pull:

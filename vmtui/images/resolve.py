@@ -5,13 +5,19 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from vmtui.deferred import deferred
 from vmtui.errors import UnsupportedError
 from vmtui.files import at_home
-from vmtui.images.catalogue import Entry, catalogue, host_arch
-from vmtui.images.content import examine
 from vmtui.images.library import Image, ImageKind, Library, no_such_image
 from vmtui.spec import BLANK, MICRO, Boot, BootKind
+
+if TYPE_CHECKING:
+    from vmtui.images import catalogue, content
+    from vmtui.images.catalogue import Entry
+else:
+    catalogue, content = deferred("vmtui.images", "catalogue", "content")
 
 
 async def resolve(image: str, library: Library | None = None) -> Boot:
@@ -29,7 +35,7 @@ async def resolve(image: str, library: Library | None = None) -> Boot:
         named = await asyncio.to_thread(_named, image, library or Library())
         if named is not None:
             return named
-    return await examine(await asyncio.to_thread(_absolute, image))
+    return await content.examine(await asyncio.to_thread(_absolute, image))
 
 
 def boot_from(image: Image) -> Boot:
@@ -49,7 +55,7 @@ def _named(name: str, library: Library) -> Boot | None:
     image = library.find(name)
     if image is not None:
         return boot_from(image)
-    entries = catalogue()
+    entries = catalogue.catalogue()
     if name in entries:
         return _to_come(entries[name])
     if not _absolute(name).exists():
@@ -58,7 +64,7 @@ def _named(name: str, library: Library) -> Boot | None:
 
 
 def _to_come(entry: Entry) -> Boot:
-    entry.origin(host_arch())
+    entry.origin(catalogue.host_arch())
     size_bytes = entry.disk_minimum_bytes
     return _described(
         Boot(_kind(entry.kind), virtual_size_bytes=size_bytes, image=entry.name), entry

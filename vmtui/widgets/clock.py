@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from vmtui import boot_time
+
 
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Unix seconds for uptimes, monotonic seconds for ages, and the local time for people."""
 
-    unix_s: Callable[[], float] = time.time
+    unix_s: Callable[[], float] = boot_time.unix_s
     monotonic_s: Callable[[], float] = time.monotonic
     local: Callable[[], datetime] = datetime.now
     note: Callable[[], str] = lambda: ""

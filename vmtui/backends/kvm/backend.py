@@ -122,6 +122,7 @@ class KvmBackend(Reachable):
             hypervisor=await program.version(),
             accel=proof.accel,
             accel_reason=proof.reason,
+            problem="" if program.installed() else program.NOT_INSTALLED,
         )
 
     async def host_counters(self) -> HostCounters:
@@ -168,8 +169,7 @@ class KvmBackend(Reachable):
         assert machine.process is not None
         gauge = self._gauges.get(machine.id)
         if gauge is None or gauge.process is not machine.process:
-            may_arm = not self._read_only
-            gauge = gauging.Gauge(machine, machine.process, may_arm=may_arm)
+            gauge = gauging.Gauge(machine, machine.process, may_arm=not self._read_only)
             self._gauges[machine.id] = gauge
         return gauge
 

@@ -17,7 +17,6 @@ from vmtui.backends.kvm.hardware import (
     check_share,
     check_size,
 )
-from vmtui.model import DiskKind
 from vmtui.parts import DiskBus
 from vmtui.spec import BootKind
 from vmtui.units import MIB, parse_size_bytes, size
@@ -160,12 +159,9 @@ def _check_drives(definition: Definition) -> None:
     twice = next((port for port in ports if ports.count(port) > 1), 0)
     if twice:
         raise ValueError(f"port = {twice} has two cards in it")
-    on_sata = sum(
-        disk.bus is DiskBus.SATA or (disk.kind is DiskKind.CDROM and disk.bus is not DiskBus.SCSI)
-        for disk in definition.disk
-    )
+    on_sata = sum(disk.guest_bus is DiskBus.SATA for disk in definition.disk)
     if on_sata > SATA_PORTS:
         raise ValueError(f"disk: {on_sata} on SATA; the machine has {SATA_PORTS} ports")
-    on_ide = sum(disk.kind is DiskKind.DISK and disk.bus is DiskBus.IDE for disk in definition.disk)
+    on_ide = sum(disk.guest_bus is DiskBus.IDE for disk in definition.disk)
     if on_ide > IDE_DISKS:
         raise ValueError(f"disk: {on_ide} on IDE; its controller takes {IDE_DISKS}")

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from vmtui.backends.kvm import bridges, swtpm, tpm_making, virtiofsd
+from vmtui.backends.kvm import bridges, swtpm, virtiofsd
 from vmtui.backends.kvm.argv import Place
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.process import Process
+from vmtui.deferred import deferred
 from vmtui.errors import OperationError
+
+if TYPE_CHECKING:
+    from vmtui.backends.kvm import tpm_making
+else:
+    (tpm_making,) = deferred("vmtui.backends.kvm", "tpm_making")
 
 
 @dataclass

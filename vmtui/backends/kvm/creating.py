@@ -10,12 +10,12 @@ import uuid
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from vmtui.backends.base import Progress, ProgressSink
-from vmtui.backends.kvm import autostart, cloud, disks, firmware, ports, swtpm, tpm_making
+from vmtui.backends.kvm import disks, firmware, ports, swtpm
 from vmtui.backends.kvm.argv import Place, argv
 from vmtui.backends.kvm.checked import convert
 from vmtui.backends.kvm.definition import (
@@ -38,6 +38,7 @@ from vmtui.backends.kvm.lifecycle import outfitted
 from vmtui.backends.kvm.process import boot_id
 from vmtui.backends.kvm.program import QEMU
 from vmtui.backends.kvm.store import Store
+from vmtui.deferred import deferred
 from vmtui.errors import InputError, UnsupportedError
 from vmtui.images import micro
 from vmtui.images.library import Library
@@ -45,6 +46,13 @@ from vmtui.model import Accel, DiskKind, Firmware, VMId
 from vmtui.parts import Forward, NetworkKind, NicSpec
 from vmtui.spec import Boot, BootKind, VMSpec, name_problem
 from vmtui.whole import whole_in_thread
+
+if TYPE_CHECKING:
+    from vmtui.backends.kvm import autostart, cloud, tpm_making
+else:
+    autostart, cloud, tpm_making = deferred(
+        "vmtui.backends.kvm", "autostart", "cloud", "tpm_making"
+    )
 
 SSH_PORT = 22
 _FORMAT = "qcow2"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vmtui.backends.kvm import swtpm
+from vmtui.backends.kvm import procfs, swtpm
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.disks import capacity_bytes
 from vmtui.backends.kvm.identity import drive_names
@@ -32,10 +32,11 @@ def vm(machine: Machine) -> VM:
         found = VM(machine.id, machine.name, state, 0, 0, consoles=("serial0",), problem=problem)
     else:
         found = _described(machine, stored, current, problem)
-    record = machine.record
-    if not (state.active and record):
+    record, process = machine.record, machine.process
+    if not (state.active and record and process):
         return found
-    return replace(found, accel=Accel(record.accel), started_at_s=record.started_at_s)
+    started_at_s = procfs.started_at_s(process.pid)
+    return replace(found, accel=Accel(record.accel), started_at_s=started_at_s)
 
 
 def _problem(machine: Machine, state: State) -> str:

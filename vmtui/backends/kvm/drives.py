@@ -67,8 +67,12 @@ def drives(definition: Definition, folder: Path) -> Iterator[str]:
         for block in nodes(disk, number, folder):
             yield from ("-blockdev", json.dumps(block))
         nth = next(media if disk.kind is DiskKind.CDROM else disks)
-        place = _sata(sata) if _on_sata(disk) else _ide(ide) if disk.bus is DiskBus.IDE else {}
-        yield from ("-device", written(device(definition, disk, number, nth) | place))
+        placed = device(definition, disk, number, nth)
+        if disk.guest_bus is DiskBus.SATA:
+            placed |= _sata(sata)
+        elif disk.guest_bus is DiskBus.IDE:
+            placed |= _ide(ide)
+        yield from ("-device", written(placed))
 
 
 def device(definition: Definition, disk: DiskDefinition, number: int, nth: int) -> Options:
@@ -97,12 +101,6 @@ def _driver(disk: DiskDefinition) -> str:
     return {DiskBus.VIRTIO: "virtio-blk-pci", DiskBus.SCSI: "scsi-hd", DiskBus.NVME: "nvme"}.get(
         disk.bus, "ide-hd"
     )
-
-
-def _on_sata(disk: DiskDefinition) -> bool:
-    if disk.kind is DiskKind.CDROM:
-        return disk.bus is not DiskBus.SCSI
-    return disk.bus is DiskBus.SATA
 
 
 def _sata(numbers: Iterator[int]) -> Options:

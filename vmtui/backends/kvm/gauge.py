@@ -13,6 +13,7 @@ from vmtui.backends.kvm.cards import netdev_id
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.process import Process
+from vmtui.backends.kvm.procfs import Spent
 from vmtui.backends.kvm.questions import Answers
 from vmtui.backends.kvm.running import Running
 from vmtui.counters import (
@@ -124,10 +125,10 @@ class Gauge:
 
     def read(self) -> Counters | Stalled | None:
         """What is known now; None: it has ended, or keeps one waiting and it's too early to say."""
-        spent = procfs.cpu_ns(self.process.pid)
+        spent = procfs.spent(self.process.pid)
         if spent is None:
             return None
-        if procfs.stopped(self.process.pid):
+        if spent.stopped:
             return Stalled("QEMU was stopped by a signal (SIGSTOP)")
         if self._waiting_since_s is not None:
             return Stalled("QEMU does not answer") if self._waited_s >= STALLED_AFTER_S else None
@@ -136,14 +137,14 @@ class Gauge:
         return Counters(
             at_s,
             str(self.process.pid),
-            cpu=self._cpu(at_s, spent, missing),
+            cpu=self._cpu(spent, missing),
             memory=self._memory(at_s, missing),
             disks=self._answers.disks,
             nics=tuple(self._nics(missing)),
             missing=missing,
         )
 
-    def _cpu(self, at_s: float, spent: tuple[int, int], missing: dict[Measure, str]) -> CpuCounters:
+    def _cpu(self, spent: Spent, missing: dict[Measure, str]) -> CpuCounters:
         answers = self._answers
         read = [procfs.thread_ns(self.process.pid, tid) for tid in answers.threads]
         if None in read:
@@ -156,10 +157,10 @@ class Gauge:
                 "this QEMU does not tell (before 7.1)" if self._kvm else _ONLY_KVM
             )
         return CpuCounters(
-            at_s,
-            time_ns=sum(spent),
-            user_ns=spent[0],
-            system_ns=spent[1],
+            spent.at_s,
+            time_ns=spent.user_ns + spent.system_ns,
+            user_ns=spent.user_ns,
+            system_ns=spent.system_ns,
             vcpus=tuple(
                 VcpuCounters(index, times[0], times[1])
                 for index, times in enumerate(read)

@@ -90,6 +90,12 @@ class DiskDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
         """Whether it may not take all that the host's disk gives."""
         return bool(self.iops or self.rate)
 
+    @property
+    def guest_bus(self) -> DiskBus:
+        """Where the guest finds it: a tray that is not on SCSI is on SATA, whatever `bus` says."""
+        is_tray = self.kind is DiskKind.CDROM and self.bus is not DiskBus.SCSI
+        return DiskBus.SATA if is_tray else self.bus
+
 
 class NicDefinition(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A network card.

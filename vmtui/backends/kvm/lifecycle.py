@@ -8,10 +8,11 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from vmtui.backends.kvm import disks, firmware, held, placing, ports, running, virtiofsd
+from vmtui.backends.kvm import disks, firmware, held, ports, running, virtiofsd
 from vmtui.backends.kvm.accel import prove
 from vmtui.backends.kvm.argv import KernelFiles, Place, argv
 from vmtui.backends.kvm.companions import Companions, companions
@@ -23,12 +24,18 @@ from vmtui.backends.kvm.program import QEMU, installed
 from vmtui.backends.kvm.running import Running
 from vmtui.backends.kvm.tuning import Tuned
 from vmtui.command import missing
+from vmtui.deferred import deferred
 from vmtui.errors import InputError, OperationError, StateError, VmtuiError
 from vmtui.files import is_file, tail, write_whole
 from vmtui.images import micro
 from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, Accel, Power, State
 from vmtui.spec import BootKind
 from vmtui.whole import whole_in_thread
+
+if TYPE_CHECKING:
+    from vmtui.backends.kvm import placing
+else:
+    (placing,) = deferred("vmtui.backends.kvm", "placing")
 
 READY_TIMEOUT_S = 30.0
 QUIT_TIMEOUT_S = 2.0
@@ -109,10 +116,7 @@ async def _run(machine: Machine, place: Place, record: Record, beside: Companion
     process = Process.start(record.argv, log=log, descriptors=beside.inherited)
     try:
         started = msgspec.structs.replace(
-            record,
-            pid=process.pid,
-            start_ticks=start_ticks(process.pid) or 0,
-            started_at_s=time.time(),
+            record, pid=process.pid, start_ticks=start_ticks(process.pid) or 0
         )
         await whole_in_thread(write_record, machine.record_path, started)
         machine.took_process(process, started)

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from qemu.qmp import ExecuteError, QMPClient, QMPError, Runstate
+from qemu.qmp import ExecuteError, Message, QMPClient, QMPError, Runstate
 from qemu.qmp.events import EventListener
 
 from vmtui.backends.kvm.argv import MONITORS, Place
@@ -26,6 +26,17 @@ _LOCK_RETRY_S = 0.005
 
 # The library reports a guest that ends as an error; what it means is decided here.
 logging.getLogger("qemu.qmp").setLevel(logging.CRITICAL)
+
+
+class _Client(QMPClient):
+    """The library's hooks write each message out for its log, also where nothing is logged: half of
+    what a sample of a VM takes here."""
+
+    def _cb_outbound(self, msg: Message) -> Message:
+        return msg
+
+    def _cb_inbound(self, msg: Message) -> Message:
+        return msg
 
 
 class Monitor:
@@ -61,7 +72,7 @@ class Monitor:
 
     @classmethod
     async def _connected(cls, name: str, place: Place, index: int, lock: int) -> Monitor:
-        client = QMPClient(name)
+        client = _Client(name)
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await client.connect(str(place.monitor(index)))
@@ -119,20 +130,20 @@ class Monitor:
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         # The listener alone would stay silent for ever when the connection dies.
         ended = asyncio.ensure_future(self._ended())
+        arrival = asyncio.ensure_future(listener.get())
         try:
             while True:
-                arrival = asyncio.ensure_future(listener.get())
                 await asyncio.wait({arrival, ended}, return_when=asyncio.FIRST_COMPLETED)
                 if not arrival.done():
-                    arrival.cancel()
-                    await asyncio.gather(arrival, return_exceptions=True)
                     return
                 message = arrival.result()
+                arrival = asyncio.ensure_future(listener.get())
                 data = message.get("data")
                 yield str(message["event"]), data if isinstance(data, dict) else {}
         finally:
+            arrival.cancel()
             ended.cancel()
-            await asyncio.gather(ended, return_exceptions=True)
+            await asyncio.gather(arrival, ended, return_exceptions=True)
 
     async def _ended(self) -> None:
         while self._client.runstate is Runstate.RUNNING:

@@ -29,7 +29,6 @@ class Record(msgspec.Struct, frozen=True):
     accel: str
     pid: int = 0  # 0: it was about to be started
     start_ticks: int = 0
-    started_at_s: float = 0.0  # Unix time
 
 
 def boot_id() -> str:

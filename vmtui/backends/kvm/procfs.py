@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from vmtui import boot_time
 
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -35,17 +38,35 @@ def command_of(pid: int) -> str:
     return " ".join([Path(words[0]).name, *words[1:]])[:_COMMAND_SHOWN] if words else ""
 
 
-def cpu_ns(pid: int) -> tuple[int, int] | None:
-    """User and system time of all threads (proc(5), fields 14 and 15), in steps of a tick."""
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU time of all threads of a process at `at_s`, in steps of a tick.
+
+    `stopped`: by a signal, so that it answers nobody. `start_ticks` tell it from another process
+    that gets its pid.
+    """
+
+    at_s: float
+    user_ns: int
+    system_ns: int
+    stopped: bool
+    start_ticks: int
+
+
+def spent(pid: int) -> Spent | None:
+    """From proc(5)'s fields 3, 14, 15 and 22; None if it is gone."""
+    at_s = time.monotonic()
     fields = stat_fields(pid)
-    if len(fields) <= 12 or fields[0] in ("Z", "X"):
+    if len(fields) <= 19 or fields[0] in ("Z", "X"):
         return None
-    return int(fields[11]) * _NS // _TICKS_PER_S, int(fields[12]) * _NS // _TICKS_PER_S
+    user_ns, system_ns = (int(ticks) * _NS // _TICKS_PER_S for ticks in fields[11:13])
+    return Spent(at_s, user_ns, system_ns, fields[0] in ("T", "t"), int(fields[19]))
 
 
-def stopped(pid: int) -> bool:
-    """Whether the whole process was stopped by a signal (proc(5), state T or t)."""
-    return stat_fields(pid)[:1] in (["T"], ["t"])
+def started_at_s(pid: int) -> float | None:
+    """When it started, by the clock of `boot_time`; None if it is gone."""
+    found = spent(pid)
+    return None if found is None else boot_time.unix_at_s(found.start_ticks / _TICKS_PER_S)
 
 
 def thread_ns(pid: int, tid: int) -> tuple[int, int] | None:

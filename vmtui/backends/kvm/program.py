@@ -15,6 +15,7 @@ from vmtui.files import write_whole
 
 QEMU = "qemu-system-x86_64"
 VERSION_TIMEOUT_S = 10.0
+NOT_INSTALLED = "QEMU is not installed"
 
 
 class _Remembered(msgspec.Struct, frozen=True):
@@ -40,7 +41,7 @@ async def version() -> str:
     """Such as `QEMU 7.2.22`, or why there is none; remembered, for asking costs a process."""
     current = build()
     if not current:
-        return "QEMU is not installed"
+        return NOT_INSTALLED
     cache = platformdirs.user_cache_path("vmtui") / "qemu.json"
     try:
         remembered = msgspec.json.decode(cache.read_bytes(), type=_Remembered)

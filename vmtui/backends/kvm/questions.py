@@ -58,7 +58,7 @@ async def thorough(monitor: Monitor, last: Answers, *, kvm: bool, may_arm: bool)
     actual_bytes = await _actual_bytes(monitor)
     guest, why_no_guest = None, "it has no balloon"
     if actual_bytes is not None:
-        guest, why_no_guest = await _guest(monitor, may_arm=may_arm)
+        guest, why_no_guest = await _guest(monitor, last.guest, may_arm=may_arm)
     names = last.kvm_names
     if names is None:
         names = await _kvm_names(monitor) if kvm else ()
@@ -115,14 +115,14 @@ async def _actual_bytes(monitor: Monitor) -> int | None:
         return None
 
 
-async def _guest(monitor: Monitor, *, may_arm: bool) -> tuple[GuestMemory | None, str]:
+async def _guest(
+    monitor: Monitor, last: GuestMemory | None, *, may_arm: bool
+) -> tuple[GuestMemory | None, str]:
     """What the balloon driver said last, or why there is nothing."""
-    period_s = int(await _property(monitor, "guest-stats-polling-interval"))
-    if period_s == 0 and may_arm:
-        # Without it the guest reports once, when its driver loads, and never again.
-        arguments = {"path": _BALLOON, "property": "guest-stats-polling-interval"}
-        await monitor.execute("qom-set", {**arguments, "value": GUEST_PERIOD_S})
-        period_s = GUEST_PERIOD_S
+    if last is not None and _keeps_reporting(last):
+        period_s = last.period_s
+    else:
+        period_s = await _period_s(monitor, may_arm=may_arm)
     if period_s == 0:
         return None, "read-only: the guest is not asked to report its memory"
     try:
@@ -131,7 +131,23 @@ async def _guest(monitor: Monitor, *, may_arm: bool) -> tuple[GuestMemory | None
         answer = {"last-update": 0}
     if not answer["last-update"]:
         return None, "the guest has no balloon driver, or it has not said anything yet"
-    return _guest_memory(answer, float(period_s)), ""
+    return _guest_memory(answer, period_s), ""
+
+
+def _keeps_reporting(guest: GuestMemory) -> bool:
+    """Whether its last report is as young as its period lets expect."""
+    return 0 <= time.time() - guest.updated_at_s <= 1.5 * guest.period_s
+
+
+async def _period_s(monitor: Monitor, *, may_arm: bool) -> float:
+    """How often the guest reports its memory; 0: not by itself."""
+    period_s = float(await _property(monitor, "guest-stats-polling-interval"))
+    if period_s == 0 and may_arm:
+        # Without it the guest reports once, when its driver loads, and never again.
+        arguments = {"path": _BALLOON, "property": "guest-stats-polling-interval"}
+        await monitor.execute("qom-set", {**arguments, "value": GUEST_PERIOD_S})
+        period_s = float(GUEST_PERIOD_S)
+    return period_s
 
 
 async def _property(monitor: Monitor, name: str) -> Any:

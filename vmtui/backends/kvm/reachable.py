@@ -14,15 +14,16 @@ from vmtui.backends.ways_in import Console, Viewer
 from vmtui.deferred import deferred
 from vmtui.errors import StateError, read_only
 from vmtui.files import tail
-from vmtui.keyboards import known
 from vmtui.model import VMId
-from vmtui.picture import Picture
 
 if TYPE_CHECKING:
+    from vmtui import keyboards
     from vmtui.backends.kvm import console as consoles
     from vmtui.backends.kvm import display
+    from vmtui.picture import Picture
 else:
     consoles, display = deferred("vmtui.backends.kvm", "console", "display")
+    (keyboards,) = deferred("vmtui", "keyboards")
 
 
 class Reachable(Configured):
@@ -72,7 +73,7 @@ class Reachable(Configured):
 
     async def press(self, vm: VMId, keys: Sequence[str], *, hold_ms: int = 20) -> None:
         """Keys of the machine's keyboard."""
-        await display.press(self._listening(vm), known(keys), hold_ms)
+        await display.press(self._listening(vm), keyboards.known(keys), hold_ms)
 
     async def point(self, vm: VMId, x: float, y: float, buttons: frozenset[str]) -> None:
         """The machine's tablet."""

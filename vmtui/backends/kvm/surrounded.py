@@ -20,7 +20,6 @@ from vmtui.backends.kvm.swtpm import Chip
 from vmtui.backends.kvm.trash import TrashBin
 from vmtui.deferred import deferred
 from vmtui.errors import InputError, StateError, UnsupportedError, VmtuiError, read_only
-from vmtui.ksm import KsmState, Switch
 from vmtui.model import Event, EventKind, VMId
 from vmtui.units import plain
 
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from vmtui.hardware.changes import Done, Outcome
     from vmtui.hardware.cores import CoreMap
     from vmtui.hardware.devices import HostDevice
+    from vmtui.ksm import KsmState, Switch
 else:
     autostart, confidential, isolation, placing, tpm_state, tuning, variables = deferred(
         "vmtui.backends.kvm",

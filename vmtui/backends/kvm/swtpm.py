@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
 
 from vmtui.backends.kvm.argv import Place
 from vmtui.backends.kvm.definition import Definition
@@ -116,7 +113,6 @@ async def start(name: str, chip: Chip, place: Place) -> Process:
     try:
         await _ready(name, process, place)
         started = Record(command, boot_id(), "", process.pid, start_ticks(process.pid) or 0)
-        started = msgspec.structs.replace(started, started_at_s=time.time())
         await whole_in_thread(write_record, record_path(place), started)
     except BaseException:
         process.kill()

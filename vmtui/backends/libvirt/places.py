@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import psutil
 
+from vmtui.backends.kvm import procfs
+
 LOG_LINES = 6
 
 
@@ -105,10 +107,7 @@ def qemu_of(places: Places, name: str, uuid: str) -> psutil.Process | None:
 def started_at_s(places: Places, name: str, uuid: str) -> float | None:
     """When the QEMU of that VM started, if it can be known."""
     process = qemu_of(places, name, uuid)
-    try:
-        return process.create_time() if process is not None else None
-    except psutil.Error:
-        return None
+    return procfs.started_at_s(process.pid) if process is not None else None
 
 
 def tail(path: Path, limit_bytes: int) -> bytes:

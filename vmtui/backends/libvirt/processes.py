@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from vmtui.backends.kvm import procfs
+from vmtui.backends.kvm.procfs import Spent
 from vmtui.backends.libvirt.places import Places
 from vmtui.model import VMId
-
-_STOPPED = "T"
-_STATE, _START_TICKS = 0, 19  # proc(5), counted from the third field
-
-
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """CPU time of a process at `at_s`. `stopped`: by a signal, so that it answers nobody."""
-
-    at_s: float
-    user_ns: int
-    system_ns: int
-    stopped: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
     run: int
     pid: int
-    start_ticks: str
+    start_ticks: int
 
 
 class Processes:
@@ -49,12 +36,11 @@ class Processes:
         known = self._known.get(vm)
         if known is None or known.run != run:
             return None
-        at_s = time.monotonic()
-        used, fields = procfs.cpu_ns(known.pid), procfs.stat_fields(known.pid)
-        if used is None or len(fields) <= _START_TICKS or fields[_START_TICKS] != known.start_ticks:
+        spent = procfs.spent(known.pid)
+        if spent is None or spent.start_ticks != known.start_ticks:
             self._known.pop(vm, None)
             return None
-        return Spent(at_s, *used, stopped=fields[_STATE] == _STOPPED)
+        return spent
 
     def held(self, vm: VMId, run: int) -> procfs.Held | None:
         """The host's memory that it holds."""
@@ -67,7 +53,7 @@ class Processes:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return
-        fields = procfs.stat_fields(pid)
+        spent = procfs.spent(pid)
         # A pid file may be stale; the process itself says whose it is.
-        if vm.encode() in words and len(fields) > _START_TICKS:
-            self._known[vm] = _Known(run, pid, fields[_START_TICKS])
+        if vm.encode() in words and spent is not None:
+            self._known[vm] = _Known(run, pid, spent.start_ticks)

@@ -14,9 +14,10 @@ from typing import Any
 
 import libvirt
 
+from vmtui.backends.kvm.procfs import Spent
 from vmtui.backends.libvirt import records
 from vmtui.backends.libvirt.bridge import Bridge
-from vmtui.backends.libvirt.processes import Processes, Spent
+from vmtui.backends.libvirt.processes import Processes
 from vmtui.backends.libvirt.questions import tolerant
 from vmtui.backends.libvirt.survey import INTERVAL_S, Answer, Survey
 from vmtui.backends.libvirt.targets import Targets

@@ -131,7 +131,7 @@ def _with_network(nic: NicDefinition, value: Value) -> NicDefinition:
 
 
 def _with_bus(disk: DiskDefinition, value: Value) -> DiskDefinition:
-    if disk.bus.value == value:
+    if disk.guest_bus.value == value:
         return disk
     # On another bus it is another card, or none.
     return msgspec.structs.replace(disk, bus=DiskBus(str(value)), port=0)
@@ -200,7 +200,7 @@ VM: Mapping[str, Binding] = {
 
 DISK: Mapping[str, Binding] = {
     "source": Binding(lambda disk: disk.file, _with_medium, Effect.LIVE),
-    "bus": Binding(lambda disk: disk.bus.value, _with_bus),
+    "bus": Binding(lambda disk: disk.guest_bus.value, _with_bus),
     "cache": _optional("cache", Effect.LIVE),
     "discard": _plain("discard", Effect.LIVE),
     "iops": _optional("iops", Effect.LIVE),

@@ -80,7 +80,7 @@ def as_device(folder: Path, disk: DiskDefinition) -> NewDisk:
     return NewDisk(
         path=folder / disk.file if disk.file else None,
         kind=disk.kind,
-        bus=disk.bus,
+        bus=disk.guest_bus,
         cache=disk.cache,
         discard=disk.discard,
         read_only=disk.read_only,

@@ -23,11 +23,13 @@ from vmtui.hardware.changes import Assign, When
 from vmtui.hardware.settings import setting
 from vmtui.hardware.tree import Takes
 from vmtui.model import DiskKind, Firmware
+from vmtui.parts import DiskBus
 from vmtui.spec import name_problem
 from vmtui.units import size
 from vmtui.whole import whole_in_thread
 
 TPM_KEY = "tpm.key"
+TRAY_BUSES = (DiskBus.SATA, DiskBus.SCSI)
 
 Special = Callable[[Draft, Assign], Awaitable[None]]
 
@@ -121,6 +123,10 @@ def _medium(text: str) -> str | None:
 async def disk_bus(draft: Draft, change: Assign) -> None:
     """Another bus: a drive that becomes a card gets a port for it."""
     part = setting(change.key).part_of(change.key)
+    before = draft.disks[part]
+    if before is not None and before.kind is DiskKind.CDROM and change.value not in TRAY_BUSES:
+        buses = " or ".join(TRAY_BUSES)
+        raise InputError(f"{change.key} can't be {change.value}", why=f"a tray is on {buses}")
     draft.assign(change)
     disk = draft.disks[part]
     if disk is not None and disk.bus in PLUGGABLE and not disk.port:

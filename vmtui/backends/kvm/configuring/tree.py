@@ -14,7 +14,7 @@ from vmtui.backends.kvm.definition import Definition
 from vmtui.hardware.around import Balloon
 from vmtui.hardware.settings import SETTINGS, PartKind, Setting
 from vmtui.hardware.tree import Entry, Hardware, Part, Takes
-from vmtui.model import DiskKind
+from vmtui.model import DiskKind, Firmware
 from vmtui.units import size
 
 WHOLE = {
@@ -83,6 +83,9 @@ def _whole(here: Situation, seen: Seen, kind: PartKind) -> Part:
 
 def _entry(here: Situation, seen: Seen, one: Setting) -> Entry | None:
     key = one.key
+    firmware = (here.now.firmware, here.stored.firmware)
+    if key == "firmware.keys" and Firmware.SECURE_BOOT not in firmware:
+        return None  # nothing asks for them
     if key in VM:
         return _plain(here, key)
     if key == "name":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from base64 import b64decode
 from collections.abc import AsyncIterator
@@ -21,7 +20,7 @@ from vmtui.backends.libvirt.domain_facts import parse
 from vmtui.backends.libvirt.listing import attempt, lookup, state_of
 from vmtui.backends.libvirt.places import Places
 from vmtui.errors import UnsupportedError
-from vmtui.files import write_whole
+from vmtui.files import scratch, write_whole
 from vmtui.model import VMId
 from vmtui.whole import whole_in_thread
 
@@ -141,9 +140,3 @@ def _passphrase(connection: libvirt.virConnect, places: Places, secret: str) -> 
     with suppress(OSError, ValueError):
         return b64decode((places.settings.parent / f"secrets/{secret}.base64").read_bytes())
     return None
-
-
-def scratch() -> Path:
-    """A folder for copies of it; in memory, where this user has one."""
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere")
-    return runtime if runtime.is_dir() else Path(tempfile.gettempdir())

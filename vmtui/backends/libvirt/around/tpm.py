@@ -18,11 +18,11 @@ from vmtui.backends.libvirt.around.at_hand import (
     remove_empty,
     swtpm_owner,
 )
-from vmtui.backends.libvirt.around.held import Held, find, scratch
+from vmtui.backends.libvirt.around.held import Held, find
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.places import Places
 from vmtui.errors import UnsupportedError, VmtuiError
-from vmtui.files import not_writable, tail
+from vmtui.files import not_writable, scratch, tail
 from vmtui.hardware.around import TpmFacts, TpmHealth
 from vmtui.model import VMId
 from vmtui.units import plain
