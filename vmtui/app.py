@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from textual.message import Message
+from textual.theme import Theme
 
 from vmtui import theming
 from vmtui.actions import BY_ID
@@ -20,6 +21,7 @@ from vmtui.consoles import OpenConsoles, Redraws
 from vmtui.ending import ending_on_signals
 from vmtui.errors import ConfigError, MissingError, VmtuiError
 from vmtui.fleet import Fleet
+from vmtui.readable import readable
 from vmtui.screens.app_verbs import AppVerbs
 from vmtui.screens.base import Context, Examine, examine
 from vmtui.screens.dashboard import Dashboard
@@ -145,7 +147,7 @@ class VmtuiApp(AppVerbs):
         except VmtuiError as error:
             self._notices.append(error.what)
         else:
-            missing = [check for check in checks if not check.ok]
+            missing = [check for check in checks if not (check.ok or check.optional)]
             if len(missing) == 1:
                 self._notices.append(f"{missing[0].name}: {missing[0].found}")
             elif missing:
@@ -207,11 +209,18 @@ class VmtuiApp(AppVerbs):
 
     # -- themes ------------------------------------------------------------------------------
 
+    def get_theme(self, theme_name: str) -> Theme | None:
+        """As Textual's, with colours that can be read."""
+        theme = super().get_theme(theme_name)
+        return None if theme is None else readable(theme)
+
     def _use_themes(self) -> None:
         themes, failed = theming.load_themes([*theming.shipped_folders(), themes_path()])
         for theme in themes:
             self.register_theme(theme)
-        if self.config.theme in self.available_themes:
+        if self.config.theme == theming.DEFAULT and self.console.color_system == "standard":
+            self.theme = theming.SIXTEEN
+        elif self.config.theme in self.available_themes:
             self.theme = self.config.theme
         else:
             known = ", ".join(sorted(self.available_themes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
 
 import shtab
@@ -79,6 +80,10 @@ _OF_NEW = frozenset({"create", "sandbox", "images import", "trash"})
 """Commands whose NAME is not that of a VM which is there."""
 
 
+_SEVERAL_IN_ZSH = re.compile(r'"\(\*\)::?')
+"""How shtab begins an argument that may be given several times: zsh takes it for the last one."""
+
+
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
     """The completion script of bash, fish or zsh. Marks the arguments of `parser` for it."""
     for command, argument in _arguments(parser):
@@ -89,7 +94,8 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
             completed = _IMAGES
         if completed is not None:
             argument.complete = completed  # type: ignore[attr-defined]
-    return str(shtab.complete(parser, shell=shell)).rstrip("\n") + "\n"
+    text = str(shtab.complete(parser, shell=shell)).rstrip("\n") + "\n"
+    return _SEVERAL_IN_ZSH.sub('"*:', text) if shell == "zsh" else text
 
 
 def _arguments(

@@ -13,7 +13,7 @@ from vmtui.backends.kvm.program import QEMU
 from vmtui.backends.registry import LIBVIRT_MISSING, libvirt_installed
 from vmtui.command import PACKAGES, run
 from vmtui.errors import VmtuiError
-from vmtui.images import micro
+from vmtui.images import micro, virt_v2v
 from vmtui.model import Accel, Firmware
 
 # The command that installs Debian's packages of that name, by package manager.
@@ -34,13 +34,17 @@ _PACKAGES_BY_MANAGER = {
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing looked at: what was found, what its absence costs, and what mends it."""
+    """One thing looked at: what was found, what its absence costs, and what mends it.
+
+    Nothing is wrong where only what is `optional` is missing: few ever need it.
+    """
 
     name: str
     ok: bool
     found: str
     costs: str = ""
     fix: str = ""
+    optional: bool = False
 
 
 def install_command(*packages: str) -> str:
@@ -63,6 +67,7 @@ async def checks(*, recheck: bool = False) -> tuple[Check, ...]:
         _firmware(Firmware.UEFI, "no VM can start by UEFI"),
         _firmware(Firmware.SECURE_BOOT, "no VM can have Secure Boot"),
         _libvirt(),
+        _virt_v2v(),
         _terminal(),
     )
 
@@ -119,6 +124,19 @@ def _libvirt() -> Check:
         what, costs, fix = LIBVIRT_MISSING
         return Check("libvirt-python", False, what, costs, fix)
     return Check("libvirt-python", True, "installed")
+
+
+def _virt_v2v() -> Check:
+    if program := virt_v2v.installed():
+        return Check("virt-v2v", True, program, optional=True)
+    return Check(
+        "virt-v2v",
+        False,
+        "not installed",
+        "guests of VMware, Hyper-V and the like can't be given drivers: images import --virt-v2v",
+        install_command("virt-v2v", "nbdkit"),
+        optional=True,
+    )
 
 
 def _terminal() -> Check:

@@ -18,7 +18,7 @@ import platformdirs
 
 from vmtui.command import attended
 from vmtui.errors import InputError, MissingError, OperationError, VmtuiError
-from vmtui.files import write_whole
+from vmtui.files import scratch, write_whole
 from vmtui.hardware.changes import DefinitionText, Language
 from vmtui.whole import whole_in_thread
 
@@ -82,7 +82,8 @@ async def editing(name: str, stored: DefinitionText, begin: str = "") -> AsyncIt
 
     What was edited and is not settled at an error is kept; the error says where.
     """
-    with tempfile.TemporaryDirectory(prefix="vmtui-") as folder:
+    # What a killed editor leaves is there for the rest of the session, and nobody else's.
+    with tempfile.TemporaryDirectory(prefix="vmtui-edit-", dir=scratch()) as folder:
         edit = Edit(stored, Path(folder), begin or stored.text)
         try:
             yield edit

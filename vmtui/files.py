@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +27,12 @@ def not_writable(folder: Path, error: OSError) -> OperationError:
         why=error.strerror or str(error),
         hint=_HINTS.get(error.errno or 0, ""),
     )
+
+
+def scratch() -> Path:
+    """Where to put what is of no use after this session: in memory, where this user has that."""
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nowhere")
+    return runtime if runtime.is_dir() else Path(tempfile.gettempdir())
 
 
 def write_whole(path: Path, content: bytes, *, keep_owner: bool = False) -> None:

@@ -23,6 +23,9 @@ PORT_MAXIMUM = 65535
 OVERLAY_BYTES = 64 * MIB
 """What a new VM may need at once when its disk leans on an image."""
 
+DIRECT = frozenset({BootKind.MICRO, BootKind.KERNEL})
+"""What has a kernel that no firmware loads."""
+
 CACHES = frozenset({"", "none", "writeback", "writethrough", "directsync", "unsafe"})
 DEVICES = frozenset({"disk", "cdrom", "network"})
 
@@ -180,11 +183,12 @@ def _firmware_problems(spec: VMSpec, limits: Limits) -> Iterable[Problem]:
         yield Problem("firmware", f"{_named(spec.boot)} starts from BIOS only.", "Choose BIOS.")
     elif made_for is not None and made_for is not Firmware.BIOS and spec.firmware is Firmware.BIOS:
         yield Problem("firmware", f"{_named(spec.boot)} starts from UEFI only.", "Choose UEFI.")
-    elif spec.boot.kind is BootKind.KERNEL and spec.firmware is Firmware.SECURE_BOOT:
+    elif spec.boot.kind in DIRECT and spec.firmware is Firmware.SECURE_BOOT:
+        which = "micro's" if spec.boot.kind is BootKind.MICRO else "this"
         yield Problem(
             "firmware",
-            "Secure Boot does not check a kernel that QEMU boots itself.",
-            "Choose BIOS or UEFI.",
+            f"Secure Boot does not check {which} kernel: QEMU boots it itself.",
+            "Choose UEFI, or an image that boots from a disk.",
         )
     if spec.firmware is not Firmware.BIOS:
         yield from _missing("firmware", spec.firmware.value, limits)

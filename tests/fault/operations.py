@@ -159,7 +159,7 @@ class Edit(Set):
     """The definition in an editor. The editor may have its file still."""
 
     argv = ("edit", "web", "--yes")
-    may_leave = ("tmp/vmtui-", *Set.may_leave)
+    may_leave = ("run/vmtui-edit-", *Set.may_leave)
 
     def environment(self) -> Mapping[str, str]:
         return {"VISUAL": f"sed -i 's/^memory = .*/memory = \"{self.memory}\"/'"}

@@ -30,6 +30,7 @@ from vmtui.app import FleetChanged
 from vmtui.backends.demo import DemoBackend
 from vmtui.config import Config
 from vmtui.figures import BY_ID
+from vmtui.model import Host
 from vmtui.screens.host import HostScreen
 from vmtui.screens.vm import VMScreen
 from vmtui.views import FleetView
@@ -316,6 +317,24 @@ async def test_an_empty_start_explains_itself() -> None:
         assert "vmtui --demo" in text
 
 
+class Unequipped(DemoBackend):
+    """A host on which no VM can run."""
+
+    async def host(self) -> Host:
+        return replace(await super().host(), problem="QEMU is not installed")
+
+
+async def test_where_no_vm_can_run_none_is_offered() -> None:
+    async with running(Unequipped("demo:?vms=0"), rows=False, size=(80, 24)) as (app, pilot):
+        why = "No VM can run: QEMU is not installed; see vmtui doctor."
+        await until(pilot, lambda: why in shown(app.dashboard.table))
+        assert "H shows it here." in shown(app.dashboard.table)
+        assert "for a first VM" not in shown(app.dashboard.table)
+        await press(pilot, "n")
+        assert why in said(app)
+        assert app.screen is app.dashboard
+
+
 async def test_emulation_is_a_visible_warning() -> None:
     async with running(Emulated()) as (app, pilot):
         await until(pilot, lambda: "TCG" in shown(app.dashboard.hosts))
@@ -357,6 +376,10 @@ async def test_a_stalled_vm_keeps_its_figures_greyed_and_says_how_old_they_are()
         assert any(character.isdigit() for character in line.split("KVM")[0].split("stalled")[1])
         await point(pilot, app, "web-01")
         assert "stalled: no answer for 3 s" in shown(app.dashboard.status._words)
+        await press(pilot, "enter")
+        assert isinstance(app.screen, VMScreen)
+        assert "▲ stalled: no answer for 3 s" in shown(app.screen.detail)
+        await press(pilot, "escape")
         backend.stalled = frozenset()
         await until(pilot, lambda: "stalled" not in shown(app.dashboard.table))
 

@@ -19,6 +19,7 @@ class Found:
     found: str
     costs: str = ""
     fix: str = ""
+    optional: bool = False
 
 
 class Elsewhere(DemoBackend):
@@ -34,6 +35,7 @@ async def test_one_thing_missing_is_one_line_with_the_key_to_the_details() -> No
         return (
             Found("QEMU", True, "7.2"),
             Found("swtpm", False, "not installed", "no VM can have a TPM", "apt install swtpm"),
+            Found("virt-v2v", False, "not there", "no drivers", "apt install v2v", optional=True),
         )
 
     fleet = fleet_of(Elsewhere())
@@ -44,6 +46,8 @@ async def test_one_thing_missing_is_one_line_with_the_key_to_the_details() -> No
         await press(pilot, "H")
         await until(pilot, lambda: "apt install swtpm" in whole(app))
         assert "no VM can have a TPM" in whole(app)
+        assert "✗ swtpm" in whole(app)
+        assert "○ virt-v2v" in whole(app)
         await press(pilot, "escape")
     await fleet.close()
 

@@ -67,7 +67,7 @@ async def test_a_vm_that_is_off_has_no_screen() -> None:
     async with running() as (app, pilot):
         await point(pilot, app, "old-db")
         await press(pilot, "V")
-        assert "old-db is off." in said(app)
+        assert "old-db is off; it has to be running." in said(app)
 
 
 class Far(DemoBackend):
@@ -133,5 +133,5 @@ async def test_ssh_says_what_is_missing(lent: list[str]) -> None:
     async with running() as (app, pilot):
         await point(pilot, app, "build")
         await press(pilot, "S")
-        assert "build is paused." in said(app)
+        assert "build is paused; it has to be running." in said(app)
         assert not lent

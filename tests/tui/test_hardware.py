@@ -245,9 +245,18 @@ async def test_deletion_spares_what_is_chosen_and_the_trash_gives_back() -> None
         await point(pilot, app, "win11")
         await press(pilot, "X")
         await until(pilot, lambda: "disk keys sealed in it are lost" in whole(app))
-        await press(pilot, "t", "y")
-        assert isinstance(app.screen, DeleteScreen)  # for good: the name has to be typed
+        await pilot.press("t", *"ywin11")  # for good: the name has to be typed, and no more
+        await press(pilot, "enter")
+        assert isinstance(app.screen, DeleteScreen)
         assert "Type win11 to do it" in whole(app)
+        typed = app.screen.query_one(Input)
+        assert typed.has_focus
+        assert typed.value == "ywin11"
+        assert "Enter deletes" not in whole(app)
+        await press(pilot, "home", "delete")
+        await until(pilot, lambda: "Enter deletes" in whole(app))
+        await press(pilot, "up", "space")  # to the trash after all
+        await until(pilot, lambda: "y deletes" in whole(app))
         await press(pilot, "escape")
         await until(pilot, lambda: app.screen is app.dashboard)
         await press(pilot, "X")
@@ -263,6 +272,17 @@ async def test_deletion_spares_what_is_chosen_and_the_trash_gives_back() -> None
         await press(pilot, "r")
         await until(pilot, lambda: "win11" in names(app))
         await until(pilot, lambda: "The trash is empty." in whole(app))
+
+
+async def test_without_a_trash_the_name_is_typed_at_once() -> None:
+    async with running(size=SIZE) as (app, pilot):
+        backend, ref = DemoBackend(), app.fleet.find("win11")
+        plan = await backend.delete_plan(ref.id)
+        answers: list[object] = []
+        await app.push_screen(DeleteScreen("Delete win11?", [plan], trash=False), answers.append)
+        assert app.screen.query_one(Input).has_focus
+        await press(pilot, *"win11", "enter")
+        await until(pilot, lambda: answers == [[plan]])
 
 
 class Slow(DemoBackend):

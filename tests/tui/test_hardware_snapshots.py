@@ -39,6 +39,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> Hands:
     hands = Hands()
     clock = SimpleNamespace(time=FIXED_CLOCK.unix_s, monotonic=hands)
     monkeypatch.setattr("vmtui.backends.demo.time", clock)
+    monkeypatch.setattr("vmtui.boot_time.unix_s", FIXED_CLOCK.unix_s)
     return hands
 
 

@@ -9,6 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.segment import Segment
+from rich.terminal_theme import DIMMED_MONOKAI
+from textual.filter import ANSIToTruecolor
+from textual.widget import Widget
 
 from vmtui.actions import ACTIONS
 from vmtui.column_sets import DEFAULTS, ColumnSet
@@ -23,6 +26,7 @@ from vmtui.widgets.all_columns import columns_of
 from vmtui.widgets.columns import GAP, laid_out
 from vmtui.widgets.graph import braille
 from vmtui.widgets.lines import cut, fit, fit_end, wrapped
+from vmtui.widgets.terminal_strips import own_colours
 
 
 @given(st.text(alphabet="abc日本é ", max_size=40), st.integers(0, 30), st.booleans())
@@ -140,3 +144,8 @@ def test_a_good_draft_is_a_spec() -> None:
     assert spec.nics is not None
     assert spec.nics[0].forwards == (Forward(22, 2222), Forward(80))
     assert spec.shares == (SharedFolder(Path("/tmp"), "tmp", read_only=True),)
+
+
+def test_what_was_just_removed_can_be_drawn_once_more() -> None:
+    filters = [ANSIToTruecolor(DIMMED_MONOKAI)]
+    assert own_colours(Widget(), filters) == filters

@@ -62,6 +62,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> Hands:
     hands = Hands()
     unix_s = FIXED_CLOCK.unix_s
     monkeypatch.setattr("vmtui.backends.demo.time", SimpleNamespace(time=unix_s, monotonic=hands))
+    monkeypatch.setattr("vmtui.boot_time.unix_s", unix_s)
     return hands
 
 

@@ -15,6 +15,7 @@ from vmtui.errors import (
     RefusedError,
     StateError,
     UnreachableError,
+    VmtuiError,
 )
 from vmtui.fleet import Fleet
 from vmtui.model import VM, Event, EventKind, State
@@ -81,14 +82,43 @@ async def test_a_state_that_does_not_fit_is_told(fleet: Fleet) -> None:
         await perform(BY_ID["start"], fleet, fleet.find("web-01"), no_progress, confirmed=True)
 
 
+@pytest.mark.parametrize(
+    ("action", "changed", "line"),
+    [
+        ("start", {"state": State.OFF}, ""),
+        ("start", {}, "web-01 is running; it has to be off."),
+        ("start", {"state": State.BROKEN}, "web-01 is broken; its definition has to be mended."),
+        ("memory", {"state": State.OFF}, "web-01 is off; it has to be running."),
+        ("shutdown", {"state": State.PAUSED}, "web-01 is paused; it has to be running."),
+        ("resume", {}, "web-01 is running; it has to be paused or suspended."),
+        ("console", {"consoles": ()}, "web-01 has no serial console; add a serial port to it."),
+        ("screen", {"displays": 0}, "web-01 has no screen; add a graphics card to it."),
+    ],
+)
+async def test_a_refusal_and_its_error_tell_what_is_needed(
+    fleet: Fleet,
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+    changed: dict[str, object],
+    line: str,
+) -> None:
+    ref = fleet.find("web-01")
+    vm = replace(fleet.vm(ref), **changed)  # type: ignore[arg-type]
+    monkeypatch.setattr(fleet, "vm", lambda _: vm)
+    assert BY_ID[action].refusal(vm, fleet.view().connections[0]) == line
+    if line:
+        with pytest.raises(VmtuiError) as caught:
+            BY_ID[action].check(fleet, ref)
+        why, _, needed = line.partition("; ")
+        assert caught.value.why == why.replace("web-01", "it")
+        assert caught.value.hint.lower() == needed
+
+
 async def test_refusals_for_the_interface(fleet: Fleet) -> None:
     view = fleet.view()
-    rows = {row.vm.name: row.vm for row in view.vms}
-    demo = view.connections[0]
-    assert BY_ID["start"].refusal(rows["old-db"], demo) == ""
-    assert "running" in BY_ID["start"].refusal(rows["web-01"], demo)
+    vm, demo = view.vms[0].vm, view.connections[0]
     without = replace(demo, features=demo.features & ~Feature.CONSOLE)
-    assert "can't do that" in BY_ID["console"].refusal(rows["web-01"], without)
+    assert BY_ID["console"].refusal(vm, without) == "demo can't do that."
     assert "No VM" in BY_ID["start"].refusal(None, None)
     assert all(a.refusal(None, None) == "" for a in ACTIONS if a.scope is Scope.VIEW)
 
@@ -172,14 +202,6 @@ async def test_tasks_end_with_a_line_an_error_or_cancelled(fleet: Fleet) -> None
     assert [view.status.value for view in views] == ["done", "failed", "failed", "cancelled"]
     assert views[0].result == "web is running"
     assert "defect in vmtui" in str(views[2].error)
-
-
-async def test_a_vm_without_a_serial_port_has_no_console(fleet: Fleet) -> None:
-    view = fleet.view()
-    vm = next(row.vm for row in view.vms if row.vm.name == "web-01")
-    with_consoles = replace(view.connections[0], features=Feature.CONSOLE)
-    assert "no serial console" in BY_ID["console"].refusal(replace(vm, consoles=()), with_consoles)
-    assert BY_ID["console"].refusal(vm, with_consoles) == ""
 
 
 # -- a connection that comes and goes ----------------------------------------------------------

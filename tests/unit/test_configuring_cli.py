@@ -315,6 +315,18 @@ def test_an_edit_of_what_was_changed_meanwhile_is_refused_and_kept(
     assert pending(vmtui, "web-01") == []
 
 
+def test_a_text_that_is_edited_is_in_the_users_own_folder_of_the_session(
+    vmtui: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = tmp_path / "session"
+    session.mkdir(mode=0o700)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(session))
+    monkeypatch.setenv("VISUAL", f"sh -c 'echo $1 > {tmp_path}/where' sh")
+    assert vmtui("edit", "web-01")[0] == 0
+    assert Path((tmp_path / "where").read_text()).is_relative_to(session)
+    assert list(session.iterdir()) == []
+
+
 def test_an_editor_that_fails_changes_nothing(vmtui: Run, editor: Callable[..., None]) -> None:
     editor(('"memory" = "4G"', '"memory" = "2G"'), status=1)
     status, _, err = vmtui("edit", "web-01", "--yes")

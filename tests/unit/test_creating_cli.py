@@ -126,7 +126,9 @@ def test_presets_are_listed_shown_and_made_of_vms(vmtui: Run, tmp_path: Path) ->
     assert (status, 'image = "debian-13"' in out) == (0, True)
     status, out, _ = vmtui("preset", "save", "like-win", "win11")
     assert status == 0
-    status, out, _ = vmtui("create", "new", "--preset", "like-win", "--json")
+    status, out, _ = vmtui(
+        "create", "new", "--image", "debian-12", "--preset", "like-win", "--json"
+    )
     facts = json.loads(out)
     assert (facts["firmware"], facts["tpm"], facts["vcpus"]) == ("secure-boot", True, 4)
     assert facts["memory_bytes"] == 8 * 2**30

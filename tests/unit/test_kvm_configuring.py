@@ -23,7 +23,7 @@ from vmtui.backends.kvm.configuring.situation import Situation
 from vmtui.backends.kvm.configuring.special import SPECIAL
 from vmtui.backends.kvm.configuring.tree import Seen, hardware
 from vmtui.backends.kvm.definition import Definition
-from vmtui.backends.kvm.hardware import BaseDefinition
+from vmtui.backends.kvm.hardware import BaseDefinition, DiskDefinition
 from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.running import Running
 from vmtui.backends.kvm.store import Store
@@ -42,7 +42,7 @@ from vmtui.hardware.changes import Assign, Attach, Change, DefinitionText, Detac
 from vmtui.hardware.devices import HostBus, HostDevice, NewConsole, NewDisk
 from vmtui.hardware.settings import SETTINGS
 from vmtui.hardware.tree import Takes
-from vmtui.model import DiskKind, State, VMId
+from vmtui.model import DiskKind, Firmware, State, VMId
 from vmtui.parts import DiskBus, NetworkKind, NicSpec, SharedFolder
 from vmtui.spec import BLANK, VMSpec
 from vmtui.units import GIB, MIB
@@ -102,10 +102,14 @@ def test_every_setting_is_told_and_bound() -> None:
     bound = {*VM, *(f"disk.*.{key}" for key in DISK), *(f"nic.*.{key}" for key in NIC), *SPECIAL}
     assert {one.key for one in SETTINGS} - bound == {"nic.*.rate"}
     made = hardware(here(Running.begun(DEFINITION)), Seen())
-    told = {entry.key for part in made.parts for entry in part.entries}
-    for one in SETTINGS:
-        assert any(one.matches(key) for key in told), one.key
     assert made.pending == ()
+    told = {entry.key for part in made.parts for entry in part.entries}
+    untold = [one.key for one in SETTINGS if not any(one.matches(key) for key in told)]
+    assert untold == ["firmware.keys"], "only Secure Boot asks for keys"
+    secure = msgspec.structs.replace(DEFINITION, firmware=Firmware.SECURE_BOOT)
+    keys = hardware(here(Running.begun(secure)), Seen()).entry("firmware.keys")
+    assert keys is not None
+    assert keys.now is True
     rate = made.entry("nic.net0.rate")
     assert rate is not None
     assert rate.takes is Takes.NEVER
@@ -114,7 +118,9 @@ def test_every_setting_is_told_and_bound() -> None:
 
 def test_what_is_put_is_read() -> None:
     disk, nic = DEFINITION.disk[0], DEFINITION.nic[0]
-    for part, bindings in ((DEFINITION, VM), (disk, DISK), (nic, NIC)):
+    tray = DiskDefinition(kind=DiskKind.CDROM)
+    assert DISK["bus"].read(tray) == "sata", "where QEMU has it"
+    for part, bindings in ((DEFINITION, VM), (disk, DISK), (tray, DISK), (nic, NIC)):
         for key, binding in bindings.items():
             value = binding.read(part)
             assert binding.read(binding.put(part, value)) == value, key
@@ -329,6 +335,8 @@ async def test_another_name_moves_the_folder(backend: KvmBackend, tmp_path: Path
         (Assign("memory.target", 256 * MIB), StateError, "for a VM that runs"),
         (Assign("memory.pages", "1G"), MissingError, "set aside"),
         (Assign("disk.vda.source", "/x"), InputError, "there is no such file"),
+        (Assign("disk.sr0.bus", "virtio"), InputError, "a tray is on sata or scsi"),
+        (Assign("disk.sr0.bus", "sata"), None, ""),
         (Assign("disk.vda.iops-burst", 7), InputError, "iops_burst without iops"),
         (Assign("nic.net0.rate", MIB), UnsupportedError, "no limit"),
         (Assign("nic.net0.network", "moon"), InputError, "is not a network"),

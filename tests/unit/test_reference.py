@@ -118,6 +118,7 @@ def test_zsh_completes(shell: dict[str, str], tmp_path: Path) -> None:
             ("vmtui sta", "vmtui start"),
             ("vmtui start my", r"vmtui start my\ vm"),
             ("vmtui start x", r"vmtui start x\$\(touch\ pwned\)"),
+            ("vmtui start web-01 my", r"vmtui start web-01 my\ vm"),
             ("vmtui images pull d", "vmtui images pull debian-13"),
             ("vmtui -c kvm: tpm web-01 b", "vmtui -c kvm: tpm web-01 backup"),
         ):

@@ -16,7 +16,7 @@ from vmtui.parts import (
     SharedFolder,
     Topology,
 )
-from vmtui.spec import BLANK, Boot, BootKind, Limits, VMSpec, name_problem
+from vmtui.spec import BLANK, MICRO, Boot, BootKind, Limits, VMSpec, name_problem
 from vmtui.spec_problems import problems, warnings
 from vmtui.units import GIB, MIB, TIB
 
@@ -164,6 +164,11 @@ NIC = NicSpec(forwards=(Forward(22, 2222),))
             ),
             "firmware",
             "old starts from BIOS only. Choose BIOS.",
+        ),
+        (
+            replace(GOOD, boot=MICRO, firmware=Firmware.SECURE_BOOT),
+            "firmware",
+            "Secure Boot does not check micro's kernel: QEMU boots it itself. Choose UEFI, or",
         ),
         (
             replace(GOOD, boot=Boot(BootKind.DISK, image="new", firmware=Firmware.UEFI)),

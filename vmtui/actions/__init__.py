@@ -1,6 +1,6 @@
 """Every verb, declared once: keys, footer, palette, help, commands and confirmations."""
 
-from vmtui.actions.action import Action, Prepare, Prepared, Scope, perform
+from vmtui.actions.action import Action, Prepare, Prepared, Scope, perform, unchangeable
 from vmtui.actions.table import ACTIONS, BY_COMMAND, BY_ID
 
 __all__ = [
@@ -12,4 +12,5 @@ __all__ = [
     "Prepared",
     "Scope",
     "perform",
+    "unchangeable",
 ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from vmtui.backends.base import Feature, ProgressSink
-from vmtui.errors import RefusedError, StateError, UnsupportedError, read_only
+from vmtui.errors import RefusedError, StateError, UnsupportedError, VmtuiError, read_only
 from vmtui.fleet import Fleet
 from vmtui.model import VM, State
 from vmtui.tasks import Work
@@ -36,6 +36,38 @@ class Prepared:
 Prepare = Callable[[Fleet, VMRef], Awaitable[Prepared]]
 
 
+def unchangeable(*connections: ConnectionView | None) -> str:
+    """Why nothing on these connections can be changed; empty: on one of them it can.
+
+    One that is None is not there any more.
+    """
+    there = [connection for connection in connections if connection is not None]
+    if not there or not all(connection.read_only for connection in there):
+        return ""
+    if all(connection.recorded for connection in there):
+        return "This is a recording."
+    return "This connection is read-only." if len(there) == 1 else "All connections are read-only."
+
+
+@dataclass(frozen=True, slots=True)
+class Hindrance:
+    """Why an action can't be done to a VM, and what it takes: clauses, the latter may be empty."""
+
+    why: str
+    needed: str = ""
+    kind: type[VmtuiError] = UnsupportedError
+
+    @property
+    def line(self) -> str:
+        """Both, for the interface."""
+        return f"{self.why}; {self.needed}." if self.needed else f"{self.why}."
+
+    def error(self, doing: str) -> VmtuiError:
+        """Both, for a command; `doing`: verb and VM."""
+        hint = f"{self.needed[:1].upper()}{self.needed[1:]}." if self.needed else ""
+        return self.kind(f"can't {doing}", why=self.why, hint=hint)
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One verb. `command` is its word on the command line, empty where it has none.
@@ -62,20 +94,12 @@ class Action:
             return ""
         if vm is None or connection is None:
             return "No VM is selected."
-        if self.changes and connection.read_only:
-            recorded = connection.recorded
-            return "This is a recording." if recorded else "This connection is read-only."
-        if self.needs not in connection.features:
-            return f"{connection.label} can't do that."
-        if vm.state not in self.states:
-            return f"{plain(vm.name)} is {vm.state.value}."
-        return f"{plain(vm.name)} has no {lacking}." if (lacking := self._lacking(vm)) else ""
-
-    def _lacking(self, vm: VM) -> str:
-        """What the VM has not got, and would need."""
-        if Feature.CONSOLE in self.needs and not vm.has_console:
-            return "serial console"
-        return "screen" if Feature.DISPLAY in self.needs and not vm.displays else ""
+        is_missing = self.needs not in connection.features
+        fixed = unchangeable(connection)
+        if fixed and (self.changes or (is_missing and connection.recorded)):
+            return fixed
+        found = self._hindrance(vm, plain(vm.name), connection.label, connection.features)
+        return found.line if found else ""
 
     def check(self, fleet: Fleet, ref: VMRef) -> None:
         """Raise RefusedError, UnsupportedError or StateError if it can't be done."""
@@ -83,20 +107,28 @@ class Action:
         connection = fleet.connection(ref.uri)
         if self.changes and connection.read_only:
             raise read_only(f"{self.label} of {vm.name}")
-        if self.needs not in connection.backend.features:
-            raise UnsupportedError(f"{connection.label} can't {self.command or self.id} a VM")
-        if lacking := self._lacking(vm):
-            part = "a serial port" if lacking == "serial console" else "a graphics card"
-            raise UnsupportedError(
-                f"{vm.name} has no {lacking}", hint=f"Add {part} to its definition."
-            )
+        found = self._hindrance(vm, "it", connection.label, connection.backend.features)
+        if found:
+            raise found.error(f"{self.command or self.id} {vm.name}")
+
+    def _hindrance(self, vm: VM, called: str, label: str, features: Feature) -> Hindrance | None:
+        """The first; `called` is the VM in its words."""
+        if self.needs not in features:
+            return Hindrance(f"{label} can't do that")
+        if Feature.CONSOLE in self.needs and not vm.has_console:
+            return Hindrance(f"{called} has no serial console", "add a serial port to it")
+        if Feature.DISPLAY in self.needs and not vm.displays:
+            return Hindrance(f"{called} has no screen", "add a graphics card to it")
         if vm.state not in self.states:
-            allowed = ", ".join(sorted(state.value for state in self.states))
-            raise StateError(
-                f"can't {self.command or self.id} {vm.name}",
-                why=f"it is {vm.state.value}",
-                hint=f"It has to be: {allowed}.",
-            )
+            return Hindrance(f"{called} is {vm.state}", self._needed(vm), StateError)
+        return None
+
+    def _needed(self, vm: VM) -> str:
+        """The state to bring it to: of several the plain one."""
+        if vm.state is State.BROKEN:
+            return "its definition has to be mended"
+        plainest = self.states & {State.RUNNING, State.OFF} or self.states
+        return f"it has to be {' or '.join(sorted(plainest))}"
 
 
 async def perform(

@@ -7,12 +7,13 @@ import shlex
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from vmtui.backends.base import ProgressSink
 from vmtui.backends.registry import shelf_for
-from vmtui.commands.reaching import ssh_after_s
 from vmtui.commands.telling import clear_progress, facts_of, on_terminal
 from vmtui.commands.waiting import login_after_s
+from vmtui.deferred import deferred
 from vmtui.errors import EXIT_DONE, UsageError
 from vmtui.fleet import Fleet
 from vmtui.making import clone as cloned
@@ -31,10 +32,16 @@ from vmtui.opening import connected
 from vmtui.output import print_json
 from vmtui.progress import Progress
 from vmtui.recipe import Recipe
-from vmtui.ssh import remote_host
 from vmtui.stages import Stages, told
 from vmtui.units import plain
 from vmtui.views import VMRef
+
+if TYPE_CHECKING:
+    from vmtui import ssh
+    from vmtui.commands import reaching
+else:
+    (ssh,) = deferred("vmtui", "ssh")
+    (reaching,) = deferred("vmtui.commands", "reaching")
 
 
 async def create(options: argparse.Namespace) -> int:
@@ -61,7 +68,7 @@ async def create(options: argparse.Namespace) -> int:
             fleet,
             lambda sink: make(fleet, shelf, uri, spec, sink),
             options,
-            by_ssh=spec.cloud_init is not None and not remote_host(uri),
+            by_ssh=spec.cloud_init is not None and not ssh.remote_host(uri),
         )
         _tell(fleet, made, options, "is made")
     return EXIT_DONE
@@ -170,7 +177,7 @@ async def _made(
                 await fleet.backend(ref).power(ref.id, Power.START)
             if options.wait and by_ssh:
                 sink(Progress("waiting for ssh", stage="ssh"))
-                ssh_s = await ssh_after_s(fleet, ref, options.timeout)
+                ssh_s = await reaching.ssh_after_s(fleet, ref, options.timeout)
             elif options.wait:
                 sink(Progress("waiting for the login prompt", stage="login"))
                 login_s = await login_after_s(fleet, ref, options.timeout)

@@ -14,7 +14,7 @@ from vmtui.units import plain
 
 
 async def doctor(options: argparse.Namespace) -> int:
-    """`vmtui doctor`: exit status 1 if something is missing."""
+    """`vmtui doctor`: exit status 1 if something is missing that is not optional."""
     from vmtui.doctor import checks  # noqa: PLC0415
 
     found = await checks(recheck=options.recheck)
@@ -23,11 +23,12 @@ async def doctor(options: argparse.Namespace) -> int:
     else:
         width = max(len(check.name) for check in found)
         for check in found:
-            print(f"{'✓' if check.ok else '✗'} {check.name:{width}}  {plain(check.found)}")
+            symbol = "✓" if check.ok else "○" if check.optional else "✗"
+            print(f"{symbol} {check.name:{width}}  {plain(check.found)}")
             if not check.ok:
                 indent = " " * (width + 4)
                 print(f"{indent}so: {plain(check.costs)}\n{indent}do: {plain(check.fix)}")
-    return EXIT_DONE if all(check.ok for check in found) else EXIT_FAILED
+    return EXIT_DONE if all(check.ok or check.optional for check in found) else EXIT_FAILED
 
 
 async def config(options: argparse.Namespace) -> int:

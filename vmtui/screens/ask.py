@@ -13,14 +13,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from vmtui.screens.modal import Modal
 from vmtui.units import plain
 from vmtui.widgets.lines import Line, Lines, fit
 
 
-class AskScreen(ModalScreen[str | None]):
+class AskScreen(Modal[str | None]):
     """Gives what was typed; None when it was given up."""
 
     DEFAULT_CSS = """
@@ -29,7 +29,7 @@ class AskScreen(ModalScreen[str | None]):
         border: round $primary; background: $background; padding: 0 2; }
     AskScreen #title { text-style: bold; color: $primary; margin-bottom: 1; }
     AskScreen Input { height: 1; border: none; padding: 0; background: $panel; }
-    AskScreen #keys { color: $foreground 60%; margin-top: 1; }
+    AskScreen #keys { color: $text-muted; margin-top: 1; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", "cancel", show=False)]
@@ -108,7 +108,7 @@ class Choices(Lines):
             self.post_message(self.Chosen(event.y))
 
 
-class ChooseScreen(ModalScreen[int | None]):
+class ChooseScreen(Modal[int | None]):
     """Gives the index of what was chosen; None when it was given up."""
 
     DEFAULT_CSS = """
@@ -116,7 +116,7 @@ class ChooseScreen(ModalScreen[int | None]):
     ChooseScreen > Vertical { width: 72; max-width: 94%; height: auto; max-height: 90%;
         border: round $primary; background: $background; padding: 0 2; }
     ChooseScreen #title { text-style: bold; color: $primary; margin-bottom: 1; }
-    ChooseScreen #keys { color: $foreground 60%; margin-top: 1; }
+    ChooseScreen #keys { color: $text-muted; margin-top: 1; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

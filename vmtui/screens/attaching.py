@@ -10,7 +10,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from vmtui.backends.abilities import HostDevices
@@ -20,6 +19,7 @@ from vmtui.hardware.devices import Device, HostBus, HostDevice
 from vmtui.screens.ask import ChooseScreen
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.doing import tell_error
+from vmtui.screens.modal import Modal
 from vmtui.units import plain
 from vmtui.views import VMView
 
@@ -97,7 +97,7 @@ def _state(found: HostDevice) -> str:
     return " · ".join(filter(None, (used, group, found.address)))
 
 
-class AskDevice(ModalScreen[Device | None]):
+class AskDevice(Modal[Device | None]):
     """Gives the device that was typed; None when it was given up."""
 
     DEFAULT_CSS = """
@@ -106,9 +106,9 @@ class AskDevice(ModalScreen[Device | None]):
         border: round $primary; background: $background; padding: 0 2; }
     AskDevice #title { text-style: bold; color: $primary; margin-bottom: 1; }
     AskDevice Input { height: 1; border: none; padding: 0; background: $panel; }
-    AskDevice #said { height: 2; color: $foreground 70%; }
+    AskDevice #said { height: 2; color: $text-muted; }
     AskDevice #said.-problem { color: $error; }
-    AskDevice #keys { color: $foreground 60%; margin-top: 1; }
+    AskDevice #keys { color: $text-muted; margin-top: 1; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", "cancel", show=False)]

@@ -13,11 +13,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import WorkType
 
 from vmtui import ballooning
+from vmtui.actions import unchangeable
 from vmtui.balance.journal import Entry
 from vmtui.ballooning import Compliance, Complied, Floor
 from vmtui.errors import RefusedError, VmtuiError
@@ -28,6 +28,7 @@ from vmtui.screens.confirm import ConfirmScreen, Question
 from vmtui.screens.doing import Outcome, tell, tell_error
 from vmtui.screens.holding import Holding
 from vmtui.screens.memory_settings import set_by_typing, turn_balance
+from vmtui.screens.modal import Modal
 from vmtui.units import duration, plain, size
 from vmtui.views import TaskStatus, VMView
 from vmtui.widgets.listing import Listing
@@ -52,7 +53,7 @@ WORDS = {
 }
 
 
-class BalloonScreen(ModalScreen[None], Holding):
+class BalloonScreen(Modal[None], Holding):
     """Asking is not getting: the target stands until the guest has reached it, or does not."""
 
     DEFAULT_CSS = """
@@ -63,7 +64,7 @@ class BalloonScreen(ModalScreen[None], Holding):
     BalloonScreen #title { text-style: bold; color: $primary; margin-bottom: 1; }
     BalloonScreen Listing { margin-top: 1; }
     BalloonScreen #status { min-height: 2; }
-    BalloonScreen #keys { color: $foreground 60%; margin-top: 1; }
+    BalloonScreen #keys { color: $text-muted; margin-top: 1; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -80,6 +81,7 @@ class BalloonScreen(ModalScreen[None], Holding):
         self._over = over
         self._ref = row.ref
         self._vm_name = row.vm.name
+        self._refusal = unchangeable(over.context.fleet.view().connection(row.ref.uri))
         self._slider = MemorySlider()
         self._field = TargetField()
         self._facts = Listing((), (LABEL_CELLS,), id="facts")
@@ -92,16 +94,18 @@ class BalloonScreen(ModalScreen[None], Holding):
 
     def compose(self) -> ComposeResult:
         """Slider, typed target, figures, what the guest does, keys."""
+        note = " · read-only" if self._refusal else ""
         with Vertical():
-            yield Static(Content(f"Memory of {plain(self._vm_name)}"), id="title")
+            yield Static(Content(f"Memory of {plain(self._vm_name)}{note}"), id="title")
             yield self._slider
             yield self._field
             yield self._facts
             yield self._status
-            yield Static(Content(KEYS), id="keys")
+            yield Static(Content("Esc closes" if self._refusal else KEYS), id="keys")
 
     def on_mount(self) -> None:
         """Look, and go on looking."""
+        self._slider.disabled = self._field.disabled = bool(self._refusal)
         self._slider.focus()
         follow: WorkType[None] = self._follow
         self.run_worker(follow, group="look", exclusive=True)
@@ -183,7 +187,7 @@ class BalloonScreen(ModalScreen[None], Holding):
 
     def on_key(self, event: events.Key) -> None:
         """A digit begins to type."""
-        if self._field.feed(event):
+        if not self._refusal and self._field.feed(event):
             event.stop()
             event.prevent_default()
 
@@ -191,14 +195,20 @@ class BalloonScreen(ModalScreen[None], Holding):
 
     def action_ask(self) -> None:
         """Enter."""
-        if self._balloon is not None:
+        if self._balloon is not None and self._may():
             target_bytes = self._slider.target_bytes
             self.app.run_worker(self._ask(target_bytes, below_floor=False), group="configuring")
 
     def action_insist(self) -> None:
         """`!`: below the floor, after asking."""
-        if self._balloon is not None:
+        if self._balloon is not None and self._may():
             self.bring(partial(self._insist, self._slider.target_bytes), "configuring")
+
+    def _may(self) -> bool:
+        """Whether it can be changed; says why not."""
+        if self._refusal:
+            self._over.refuse(self._refusal)
+        return not self._refusal
 
     async def _insist(self, target_bytes: int) -> None:
         lines = (
@@ -270,7 +280,7 @@ class BalloonScreen(ModalScreen[None], Holding):
 
     def _set(self, what: Callable[..., Awaitable[None]], *keys: str) -> None:
         row = self._over.context.fleet.view().row(self._ref)
-        if row is not None:
+        if row is not None and self._may():
             self.bring(partial(what, self._over, row, *keys), "configuring")
 
     def action_close(self) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar, Protocol
 from textual import on
 from textual.binding import Binding, BindingType
 
-from vmtui.actions import BY_ID, Action, Scope
+from vmtui.actions import BY_ID, Action, Scope, unchangeable
 from vmtui.backends.base import Feature
 from vmtui.balance.balancer import Balancer
 from vmtui.config import Config
@@ -19,6 +19,7 @@ from vmtui.fleet import Fleet
 from vmtui.screens.holding import Holding
 from vmtui.screens.keys import bindings, shown_key
 from vmtui.shelf import Shelf
+from vmtui.units import plain
 from vmtui.views import ConnectionStatus, FleetView, VMView
 from vmtui.widgets.action_bar import ActionBar
 from vmtui.widgets.clock import Clock
@@ -60,6 +61,11 @@ class Check(Protocol):
         """What mends it."""
         ...
 
+    @property
+    def optional(self) -> bool:
+        """Whether nothing is wrong without it."""
+        ...
+
 
 Examine = Callable[[], Awaitable[tuple[Check, ...]]]
 
@@ -97,14 +103,16 @@ def creating_refusal(view: FleetView, needed: Feature = Feature.CREATE) -> str:
     up = [c for c in view.connections if c.status is ConnectionStatus.UP]
     if not up:
         return "No connection is up."
-    if all(c.recorded for c in up):
-        return "This is a recording."
-    if all(c.read_only for c in up):
-        return "vmtui runs read-only."
-    if not any(needed in c.features and not c.read_only for c in up):
+    if refusal := unchangeable(*up):
+        return refusal
+    able = [c for c in up if needed in c.features and not c.read_only]
+    if not able:
         what = "VMs" if needed is Feature.CREATE else "throwaway VMs"
         return f"No connection here can create {what}."
-    return ""
+    problems = [plain(c.host.problem) for c in able if c.host and c.host.problem]
+    if len(problems) < len(able):
+        return ""
+    return f"No VM can run: {problems[0]}; see vmtui doctor."
 
 
 class FleetScreen(Holding):
@@ -170,7 +178,7 @@ class FleetScreen(Holding):
         if topics:
             self.app.push_screen(ExplainScreen(self.context, topics))
         else:
-            self._refuse("There are no figures here.")
+            self.refuse("There are no figures here.")
 
     def refusal(self, action: Action) -> str:
         """Why `action` can't be done now to anything it would be done to; empty: it can."""
@@ -214,7 +222,7 @@ class FleetScreen(Holding):
             return
         refusal = self.refusal(action)
         if refusal:
-            self._refuse(refusal)
+            self.refuse(refusal)
         elif action.scope is not Scope.VM:
             doing.in_view(self, action)
         else:
@@ -234,11 +242,11 @@ class FleetScreen(Holding):
 
         refusal = action.refusal(row.vm, self.view.connection(row.ref.uri))
         if refusal:
-            self._refuse(refusal)
+            self.refuse(refusal)
         elif not self.is_held:
             doing.to_vms(self, action, [row], 0)
 
-    def _refuse(self, reason: str) -> None:
+    def refuse(self, reason: str) -> None:
         """Say why not, once while it can still be read."""
         now_s = time.monotonic()  # not the clock that is shown: a replay's may stand still
         said, at_s = self._refused

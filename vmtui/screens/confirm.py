@@ -10,8 +10,9 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Static
+
+from vmtui.screens.modal import Modal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Question:
     no: str = "cancel"
 
 
-class ConfirmScreen(ModalScreen[bool]):
+class ConfirmScreen(Modal[bool]):
     """Gives True only for a deliberate yes: Cancel has the focus."""
 
     DEFAULT_CSS = """

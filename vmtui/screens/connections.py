@@ -61,7 +61,7 @@ def _told(connection: ConnectionView, now_s: float) -> Content:
         f"  {note}",
     ]
     if plain(connection.uri) != plain(connection.label):
-        parts.append((f"  {plain(connection.uri)}", "$foreground 60%"))
+        parts.append((f"  {plain(connection.uri)}", "$text-muted"))
     if connection.read_only:
         parts.append(("  read-only", "$warning"))
     host = connection.host

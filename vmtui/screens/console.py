@@ -184,10 +184,12 @@ class ConsoleScreen(ConsoleVerbs):
         prefix = display(self.prefix)
         notice = plain(console.notice)
         said = f"{notice}." if notice and not notice.endswith(".") else notice
+        fixed = self.unchangeable(console)
+        kept, over = (fixed, "") if fixed else (said, f" {prefix} t takes it over.")
         texts = {
             Attachment.ATTACHED: plain(console.hint),
-            Attachment.WATCHING: f"{said} You see what is printed. {prefix} t takes it over.",
-            Attachment.HELD: f"{said} {prefix} t takes it over.",
+            Attachment.WATCHING: f"{kept} You see what is printed.{over}",
+            Attachment.HELD: f"{kept}{over}",
             Attachment.OFF: f"{said} It is attached again when the VM starts.",
             Attachment.LOST: f"{said} It is attached again when the connection is back.",
             Attachment.FAILED: notice,

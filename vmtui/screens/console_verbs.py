@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from vmtui.actions import unchangeable
 from vmtui.consoles import Attachment, OpenConsole
 from vmtui.errors import VmtuiError
 from vmtui.files import at_home
@@ -20,6 +21,10 @@ class ConsoleVerbs(ConsoleTexts):
     """The other commands of the ConsoleScreen, by id."""
 
     # -- consoles ------------------------------------------------------------------------------
+
+    def unchangeable(self, console: OpenConsole) -> str:
+        """Why nobody here may type on it; empty: nothing forbids it."""
+        return unchangeable(self.context.fleet.view().connection(console.key.ref.uri))
 
     def do_leave(self) -> None:
         """Back; the consoles stay open."""
@@ -89,7 +94,9 @@ class ConsoleVerbs(ConsoleTexts):
 
     def do_take(self) -> None:
         """Take it from whoever has it, after a question."""
-        if self.front.attachment in (Attachment.HELD, Attachment.WATCHING):
+        if fixed := self.unchangeable(self.front):
+            self.tell(fixed)
+        elif self.front.attachment in (Attachment.HELD, Attachment.WATCHING):
             self.run_worker(self._take_over(self.front), group="take")
         else:
             self.tell("Nobody else has this console.")

@@ -9,7 +9,6 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input
 
 from vmtui import making
@@ -24,6 +23,7 @@ from vmtui.screens.form_box import FormBox
 from vmtui.screens.form_groups import Form, fill
 from vmtui.screens.form_notes import judged
 from vmtui.screens.lookups import Lookups
+from vmtui.screens.modal import Modal
 from vmtui.screens.preview import PreviewScreen
 from vmtui.screens.wanted import Wanted
 from vmtui.shelf import Offer
@@ -35,7 +35,7 @@ from vmtui.widgets.image_list import ImageList
 DEBOUNCE_S = 0.2
 
 
-class CreateScreen(ModalScreen[Wanted | None]):
+class CreateScreen(Modal[Wanted | None]):
     """Fields with defaults, so that an image and Enter are enough."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from vmtui.actions import BY_ID
@@ -20,6 +19,7 @@ from vmtui.backends.base import DeletePlan, Feature
 from vmtui.errors import VmtuiError
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.doing import Outcome, run_all, tell
+from vmtui.screens.modal import Modal
 from vmtui.units import plain
 from vmtui.views import VMView
 from vmtui.widgets.doomed_list import DoomedList
@@ -31,8 +31,11 @@ SEALED = "TPM"
 """What is called so can't be made anew: a VM's name has to be typed for it."""
 
 
-class DeleteScreen(ModalScreen[Plans | None]):
-    """Gives the plans as they were chosen; None for none. Cancel has the focus."""
+class DeleteScreen(Modal[Plans | None]):
+    """Gives the plans as they were chosen; None for none.
+
+    Cancel has the focus, or the field where something has to be typed.
+    """
 
     DEFAULT_CSS = """
     DeleteScreen { align: center middle; }
@@ -43,7 +46,7 @@ class DeleteScreen(ModalScreen[Plans | None]):
     DeleteScreen Tick { margin-top: 1; }
     DeleteScreen #typing { height: auto; margin-top: 1; }
     DeleteScreen Input { height: 1; border: none; padding: 0; background: $panel; }
-    DeleteScreen #keys { color: $foreground 60%; margin-top: 1; }
+    DeleteScreen #keys { color: $text-muted; margin-top: 1; }
     DeleteScreen #buttons { height: 1; margin-top: 1; align-horizontal: right; }
     DeleteScreen Button { margin-left: 2; min-width: 14; }
     """
@@ -53,6 +56,7 @@ class DeleteScreen(ModalScreen[Plans | None]):
         Binding("n,escape,q", "answer(False)", "no"),
         Binding("t", "trash", "trash", show=False),
         Binding("down,j", "list", show=False),
+        Binding("up,k", "app.focus_previous", show=False),
         Binding("left,h", "app.focus_previous", show=False),
         Binding("right,l", "app.focus_next", show=False),
     ]
@@ -78,20 +82,25 @@ class DeleteScreen(ModalScreen[Plans | None]):
             with Vertical(id="typing"):
                 yield Static("", id="asked")
                 yield Input(compact=True)
-            yield Static(Content(self._keys()), id="keys")
+            yield Static("", id="keys")
             with Horizontal(id="buttons"):
                 yield Button(Content.assemble(("n", "bold"), " cancel"), id="no")
                 yield Button(Content.assemble(("y", "bold"), " delete"), id="yes", variant="error")
 
-    def _keys(self) -> str:
+    def _keys(self, *, typing: bool, agreed: bool) -> str:
+        """Letters are for the field, where something has to be typed."""
         keys = ["↓ Space spares an item"] if self._list.has_choices else []
-        keys += ["t trash or not"] if self._offers_trash else []
-        return " · ".join([*keys, "y deletes", "Esc cancels"])
+        if self._offers_trash:
+            keys.append("↑ Space trash" if typing else "t trash or not")
+        if agreed:
+            keys.append("Enter deletes" if typing else "y deletes")
+        return " · ".join([*keys, "Esc cancels"])
 
     def on_mount(self) -> None:
         """What has to be typed depends on what is lost."""
         self._trash.display = self._offers_trash
         self._judge()
+        self._focus()
 
     @property
     def plans(self) -> Plans:
@@ -112,8 +121,13 @@ class DeleteScreen(ModalScreen[Plans | None]):
             return ""
         return losing[0].name if len(self._list.plans) == 1 else f"delete {len(self._list.plans)}"
 
-    @on(DoomedList.Changed)
     @on(Tick.Changed)
+    def _trash_chosen(self) -> None:
+        self._judge()
+        if self._to_type():
+            self._focus()
+
+    @on(DoomedList.Changed)
     @on(Input.Changed)
     def _judge(self) -> None:
         wanted = self._to_type()
@@ -121,6 +135,12 @@ class DeleteScreen(ModalScreen[Plans | None]):
         self.query_one("#asked", Static).update(Content(f"Type {plain(wanted)} to do it:"))
         agreed = not wanted or self.query_one(Input).value == wanted
         self.query_one("#yes", Button).disabled = not agreed
+        keys = self._keys(typing=bool(wanted), agreed=agreed)
+        self.query_one("#keys", Static).update(Content(keys))
+
+    def _focus(self) -> None:
+        """Where one goes on: at what has to be typed, else at Cancel."""
+        self.set_focus(self.query_one(Input) if self._to_type() else self.query_one("#no"))
 
     def action_list(self) -> None:
         """Into the items."""
@@ -130,6 +150,8 @@ class DeleteScreen(ModalScreen[Plans | None]):
         """To the trash, or for good."""
         if self._offers_trash:
             self._trash.action_step(1)
+            self._judge()  # at once: a key that follows must find it so
+            self._focus()
 
     @on(Button.Pressed)
     def _pressed(self, event: Button.Pressed) -> None:

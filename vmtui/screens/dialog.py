@@ -8,14 +8,14 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Static
 
 from vmtui.screens.keys import moves
+from vmtui.screens.modal import Modal
 
 
-class Dialog(ModalScreen[None]):
+class Dialog(Modal[None]):
     """For what is read rather than answered."""
 
     DEFAULT_CSS = """
@@ -24,7 +24,7 @@ class Dialog(ModalScreen[None]):
         border: round $primary; background: $background; padding: 0 2; }
     Dialog #title { text-style: bold; color: $primary; margin-bottom: 1; }
     Dialog VerticalScroll { height: auto; max-height: 70vh; scrollbar-size-vertical: 1; }
-    Dialog #keys { color: $foreground 60%; margin-top: 1; }
+    Dialog #keys { color: $text-muted; margin-top: 1; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -11,7 +11,6 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.geometry import Region
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
@@ -20,6 +19,7 @@ from vmtui.hardware.changes import ChangePlan
 from vmtui.hardware.settings import Setting, setting
 from vmtui.hardware.tree import Entry
 from vmtui.hardware.values import Kind, Value
+from vmtui.screens.modal import Modal
 from vmtui.units import plain
 from vmtui.widgets.forms import Choice
 
@@ -35,7 +35,7 @@ EXAMPLES = {
 }
 
 
-class EntryEditor(ModalScreen[ChangePlan | None]):
+class EntryEditor(Modal[ChangePlan | None]):
     """Gives the plan of the value that was typed; None when it was given up."""
 
     DEFAULT_CSS = """
@@ -46,9 +46,9 @@ class EntryEditor(ModalScreen[ChangePlan | None]):
     EntryEditor Input { width: 1fr; height: 1; border: none; padding: 0;
         background: $primary 25%; }
     EntryEditor Choice { background: $primary 25%; }
-    EntryEditor #said { height: 1; padding: 0 2; color: $foreground 70%; }
+    EntryEditor #said { height: 1; padding: 0 2; color: $text-muted; }
     EntryEditor #said.-problem { color: $error; }
-    EntryEditor #keys { height: 1; padding: 0 2; color: $foreground 60%; }
+    EntryEditor #keys { height: 1; padding: 0 2; color: $text-muted; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

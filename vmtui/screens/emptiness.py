@@ -46,6 +46,9 @@ def _no_vms(view: FleetView, context: Context) -> Told:
     refusal = creating_refusal(view)
     if refusal:
         lines.append((refusal, "warn"))
+        if any(c.host and c.host.problem for c in up):
+            key = context.key(BY_ID["doctor"])
+            lines.append((f"{key} shows it here. Once it is mended, start vmtui again.", "text"))
     else:
         lines.append((f"Press {context.key(BY_ID['new'])} for a first VM.", "text"))
     lines.append(("Or open the demo: vmtui --demo", "quiet"))

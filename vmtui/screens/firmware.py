@@ -61,7 +61,7 @@ class FirmwarePanel(VMPanel):
             self.command("1", "boot once", self.choose, "boot.once", hardware),
             self.command("r", "reset variables", self._reset, refusal=why),
             self.command("w", "own keys", self._own_keys, refusal=why),
-            self.command("b", "back up variables", self._back_up, refusal=why),
+            self.command("b", "back up variables", self._back_up, refusal=why, changes=False),
         ]
 
     def _backend(self) -> FirmwareVariables:

@@ -8,15 +8,16 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 
+from vmtui.actions import unchangeable
 from vmtui.backends.abilities import LeanOnImages
 from vmtui.errors import VmtuiError
 from vmtui.fleet import Fleet
 from vmtui.progress import ProgressSink
-from vmtui.screens.base import Context
+from vmtui.screens.base import REFUSAL_TIMEOUT_S, Context, creating_refusal
 from vmtui.screens.confirm import ConfirmScreen, Question
 from vmtui.screens.keys import moves
+from vmtui.screens.modal import Modal
 from vmtui.shelf import Offer
 from vmtui.tasks import Work
 from vmtui.units import plain, size
@@ -26,7 +27,7 @@ from vmtui.widgets.image_table import ImageTable
 ERROR_TIMEOUT_S = 15.0
 
 
-class ImagesScreen(ModalScreen[str | None]):
+class ImagesScreen(Modal[str | None]):
     """`I`. Gives the name of an image to make a VM from, or None."""
 
     DEFAULT_CSS = """
@@ -55,6 +56,7 @@ class ImagesScreen(ModalScreen[str | None]):
 
     def on_mount(self) -> None:
         """Look them up."""
+        self._show_refusals()
         self.run_worker(self._look(), group="look", exclusive=True)
 
     async def _look(self) -> None:
@@ -68,6 +70,7 @@ class ImagesScreen(ModalScreen[str | None]):
 
     def show(self, view: FleetView) -> None:
         """How far the tasks are."""
+        self._show_refusals()
         by_id = {task.id: task for task in view.tasks}
         self.table.show_tasks(
             {
@@ -76,6 +79,20 @@ class ImagesScreen(ModalScreen[str | None]):
                 if task_id in by_id and by_id[task_id].status is TaskStatus.RUNNING
             }
         )
+
+    def _show_refusals(self) -> None:
+        self.table.refuse([key for key in "npx" if self._refusal(key)])
+
+    def _refusal(self, key: str) -> str:
+        """Why a key does nothing here; empty: it does. To verify an image changes nothing."""
+        view = self._shared.fleet.view()
+        return creating_refusal(view) if key == "n" else unchangeable(*view.connections)
+
+    def _may(self, key: str) -> bool:
+        """Whether a key does something; says why not."""
+        if refusal := self._refusal(key):
+            self.app.notify(refusal, severity="warning", markup=False, timeout=REFUSAL_TIMEOUT_S)
+        return not refusal
 
     def action_move(self, step: int) -> None:
         """Move the cursor."""
@@ -88,13 +105,13 @@ class ImagesScreen(ModalScreen[str | None]):
     def action_new(self) -> None:
         """A VM from the one under the cursor."""
         offer = self.table.chosen
-        if offer is not None:
+        if offer is not None and self._may("n"):
             self.dismiss(offer.name)
 
     def action_pull(self) -> None:
         """Bring it here."""
         offer = self.table.chosen
-        if offer is None:
+        if offer is None or not self._may("p"):
             return
         if offer.here:
             self._say(f"{plain(offer.name)} is here already.")
@@ -121,7 +138,7 @@ class ImagesScreen(ModalScreen[str | None]):
     def action_remove(self) -> None:
         """Delete it, after asking."""
         offer = self.table.chosen
-        if offer is not None and self._is_here(offer):
+        if offer is not None and self._may("x") and self._is_here(offer):
             self.run_worker(self._remove(offer), group="remove", exclusive=True)
 
     async def _remove(self, offer: Offer) -> None:
@@ -151,9 +168,6 @@ class ImagesScreen(ModalScreen[str | None]):
         if offer.name in self._at_work:
             self._say(f"Something is being done to {plain(offer.name)} already.")
             return
-        if self._shared.fleet.view().connections and self._read_only():
-            self._say("vmtui runs read-only.")
-            return
         task = self._shared.fleet.tasks.start(f"{verb} {plain(offer.name)}", None, work)
         self._at_work[offer.name] = self._shared.fleet.tasks.views[-1].id
         # By the app: it goes on when this screen is closed.
@@ -168,9 +182,6 @@ class ImagesScreen(ModalScreen[str | None]):
             self._say(plain(view.result))
         if self.is_attached:
             await self._look()
-
-    def _read_only(self) -> bool:
-        return all(c.read_only for c in self._shared.fleet.view().connections)
 
     def _say(self, text: str) -> None:
         self.app.notify(text, markup=False, timeout=4)

@@ -28,15 +28,13 @@ class KsmPanel(Panel):
 
     def __init__(self, over: FleetScreen, connection: ConnectionView) -> None:
         host = connection.host.name if connection.host else connection.label
-        super().__init__(over, f"Page sharing (KSM) of {plain(host)}")
-        self._uri = connection.uri
+        super().__init__(over, f"Page sharing (KSM) of {plain(host)}", connection.uri)
 
     async def look(self) -> Seen:
         """What the kernel tells."""
         state = await self._backend().page_sharing()
-        connection = self.over.context.fleet.view().connection(self._uri)
-        read_only = connection is not None and connection.read_only
-        refusal = "This connection is read-only." if read_only else _refusal(state)
+        connection = self.shared.fleet.view().connection(self.uri)
+        refusal = _refusal(state)
         turn = Switch.OFF if state.running else Switch.ON
         nothing = "" if state.running or state.saved_bytes else "There is nothing to unmerge."
         return Seen(
@@ -52,7 +50,7 @@ class KsmPanel(Panel):
         )
 
     def _backend(self) -> MergesPages:
-        backend = self.over.context.fleet.connection(self._uri).backend
+        backend = self.shared.fleet.connection(self.uri).backend
         if not isinstance(backend, MergesPages):
             raise UnsupportedError("this connection tells nothing of KSM")
         return backend

@@ -14,15 +14,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 from textual.worker import WorkType
 
+from vmtui.actions import unchangeable
 from vmtui.errors import VmtuiError
 from vmtui.progress import ProgressSink
 from vmtui.screens.base import Context, FleetScreen
 from vmtui.screens.doing import Outcome, tell, tell_error
 from vmtui.screens.holding import Holding
+from vmtui.screens.modal import Modal
 from vmtui.units import plain
 from vmtui.views import TaskStatus, VMRef
 from vmtui.widgets.lines import Line, Lines, length
@@ -84,7 +85,7 @@ class Keys(Lines):
         return lines
 
 
-class Panel(ModalScreen[None], Holding):
+class Panel(Modal[None], Holding):
     """Over the screen that opened it; what it shows is read again while it is open."""
 
     DEFAULT_CSS = """
@@ -110,9 +111,10 @@ class Panel(ModalScreen[None], Holding):
     about: VMRef | None = None
     """The VM that its tasks are about."""
 
-    def __init__(self, over: FleetScreen, title: str) -> None:
+    def __init__(self, over: FleetScreen, title: str, uri: str) -> None:
         super().__init__()
         self.over = over
+        self.uri = uri
         self._heading = title
         self._listing = Listing([(("Reading …", "quiet"),)], self.widths())
         self._keys = Keys()
@@ -124,14 +126,20 @@ class Panel(ModalScreen[None], Holding):
         """What all screens share."""
         return self.over.context
 
+    @property
+    def unchangeable(self) -> str:
+        """Why nothing can be changed from here; empty: it can."""
+        return unchangeable(self.shared.fleet.view().connection(self.uri))
+
     def widths(self) -> tuple[int, ...]:
         """Of all columns but the last."""
         return (self.label_cells,)
 
     def compose(self) -> ComposeResult:
         """Title, facts, keys."""
+        note = " · read-only" if self.unchangeable else ""
         with Vertical():
-            yield Static(Content(self._heading), id="title")
+            yield Static(Content(self._heading + note), id="title")
             with VerticalScroll(id="body", can_focus=False):
                 yield self._listing
             yield self._keys
@@ -212,6 +220,8 @@ class Panel(ModalScreen[None], Holding):
         run: Callable[..., Awaitable[object]],
         *args: object,
         refusal: str = "",
+        changes: bool = True,
     ) -> Command:
-        """A command with its arguments."""
+        """A command with its arguments; one that `changes` is refused where nothing may be."""
+        refusal = (self.unchangeable if changes else "") or refusal
         return Command(key, label, partial(run, *args), refusal)

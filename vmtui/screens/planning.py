@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from vmtui import configuring
@@ -23,6 +22,7 @@ from vmtui.progress import ProgressSink
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.doing import Outcome as Told
 from vmtui.screens.doing import tell, tell_error
+from vmtui.screens.modal import Modal
 from vmtui.units import plain
 from vmtui.views import TaskStatus, VMRef
 from vmtui.widgets.forms import Choice, Texts
@@ -41,7 +41,7 @@ DIFF_LINES = 200
 STEP_CELLS = 46
 
 
-class PlanScreen(ModalScreen[ChangePlan | None]):
+class PlanScreen(Modal[ChangePlan | None]):
     """Gives the plan that is to be done; None for none. What is lost has to be typed for."""
 
     DEFAULT_CSS = """
@@ -52,7 +52,7 @@ class PlanScreen(ModalScreen[ChangePlan | None]):
     PlanScreen #title { text-style: bold; color: $primary; margin-bottom: 1; }
     PlanScreen #steps { height: auto; max-height: 8; scrollbar-size-vertical: 1; }
     PlanScreen #when { height: 1; margin-top: 1; }
-    PlanScreen #when Static { width: 14; color: $foreground 60%; }
+    PlanScreen #when Static { width: 14; color: $text-muted; }
     PlanScreen #when Choice { width: 30; }
     PlanScreen #when #other { width: 1fr; }
     PlanScreen #diff { height: auto; max-height: 12; margin-top: 1; scrollbar-size-vertical: 1; }

@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from vmtui.screens.keys import moves
+from vmtui.screens.modal import Modal
 
 
 def broken(text: str) -> str:
@@ -27,7 +27,7 @@ def broken(text: str) -> str:
     return " \\\n  ".join(shlex.join(option) for option in options)
 
 
-class PreviewScreen(ModalScreen[bool]):
+class PreviewScreen(Modal[bool]):
     """QEMU's command line or the domain's XML. Gives True for making it."""
 
     DEFAULT_CSS = """
@@ -36,7 +36,7 @@ class PreviewScreen(ModalScreen[bool]):
         border: round $primary; background: $background; padding: 0 2; }
     PreviewScreen #title { text-style: bold; color: $primary; margin-bottom: 1; }
     PreviewScreen VerticalScroll { height: auto; max-height: 80vh; scrollbar-size-vertical: 1; }
-    PreviewScreen #keys { color: $foreground 60%; margin-top: 1; }
+    PreviewScreen #keys { color: $text-muted; margin-top: 1; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

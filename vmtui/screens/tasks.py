@@ -9,10 +9,10 @@ from rich.cells import chop_cells
 from rich.segment import Segment
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 
 from vmtui.screens.base import Context
 from vmtui.screens.keys import moves
+from vmtui.screens.modal import Modal
 from vmtui.stages import told
 from vmtui.units import duration, plain
 from vmtui.views import FleetView, TaskStatus, TaskView
@@ -122,7 +122,7 @@ class TaskList(Panel, can_focus=True):
         return [[Segment("      "), Segment(piece, self.ink.quiet)] for piece in pieces]
 
 
-class TasksScreen(ModalScreen[None]):
+class TasksScreen(Modal[None]):
     """`T`"""
 
     DEFAULT_CSS = """

@@ -83,7 +83,7 @@ class TpmPanel(VMPanel):
     def _having(self, hardware: Hardware) -> list[Command]:
         on = "Shut it down first: its TPM is in use." if hardware.active else ""
         return [
-            self.command("b", "back up", self._back_up, refusal=on),
+            self.command("b", "back up", self._back_up, refusal=on, changes=False),
             self.command("r", "restore", self._restore, refusal=on),
             self.command("c", "clear", self._clear, refusal=on),
             self.command("m", "model", self.choose, "tpm", hardware),

@@ -8,22 +8,23 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen
 
+from vmtui.actions import unchangeable
 from vmtui.backends.abilities import Trash
 from vmtui.backends.base import Feature
-from vmtui.errors import VmtuiError, read_only
+from vmtui.errors import VmtuiError
 from vmtui.progress import ProgressSink
-from vmtui.screens.base import FleetScreen
+from vmtui.screens.base import REFUSAL_TIMEOUT_S, FleetScreen
 from vmtui.screens.confirm import ConfirmScreen, Question
 from vmtui.screens.doing import Outcome, tell, tell_error
 from vmtui.screens.holding import Holding
+from vmtui.screens.modal import Modal
 from vmtui.units import plain, size
 from vmtui.views import TaskStatus
 from vmtui.widgets.trash_table import InTrash, TrashTable
 
 
-class TrashScreen(ModalScreen[None], Holding):
+class TrashScreen(Modal[None], Holding):
     """Of all connections that have one."""
 
     DEFAULT_CSS = """
@@ -70,7 +71,7 @@ class TrashScreen(ModalScreen[None], Holding):
             except VmtuiError as error:
                 tell_error(self._over, error)
         found.sort(key=lambda each: -each.trashed.deleted_at_s)
-        self.table.show(found)
+        self.table.show(found, changeable=not all(map(self._refusal, found)))
 
     def action_close(self) -> None:
         """Back."""
@@ -83,7 +84,7 @@ class TrashScreen(ModalScreen[None], Holding):
 
     def action_restore(self) -> None:
         """Bring it back, off."""
-        chosen = self.table.chosen
+        chosen = self._changeable()
         if chosen is not None:
             name = chosen.trashed.name
             work = self._do(chosen, "restore", f"{name} is back", self._trash(chosen).restore)
@@ -91,9 +92,20 @@ class TrashScreen(ModalScreen[None], Holding):
 
     def action_purge(self) -> None:
         """For good, after asking."""
-        chosen = self.table.chosen
+        chosen = self._changeable()
         if chosen is not None:
             self.bring(partial(self._purge, chosen), "configuring")
+
+    def _changeable(self) -> InTrash | None:
+        """What is under the cursor, if it can be changed; says why not."""
+        chosen = self.table.chosen
+        if chosen is None or not (refusal := self._refusal(chosen)):
+            return chosen
+        self.app.notify(refusal, severity="warning", markup=False, timeout=REFUSAL_TIMEOUT_S)
+        return None
+
+    def _refusal(self, chosen: InTrash) -> str:
+        return unchangeable(self._over.context.fleet.view().connection(chosen.uri))
 
     async def _purge(self, chosen: InTrash) -> None:
         trashed = chosen.trashed
@@ -117,8 +129,6 @@ class TrashScreen(ModalScreen[None], Holding):
         vm = chosen.trashed.vm
 
         async def work(_: ProgressSink) -> str:
-            if connection.read_only:
-                raise read_only(f"{verb} of {chosen.trashed.name}")
             await run(vm)
             await connection.refresh(vm)
             return done

@@ -10,13 +10,13 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from vmtui.screens.modal import Modal
 from vmtui.units import plain
 
 
-class TypeNameScreen(ModalScreen[bool]):
+class TypeNameScreen(Modal[bool]):
     """Gives True only once the name was typed."""
 
     DEFAULT_CSS = """
@@ -27,7 +27,7 @@ class TypeNameScreen(ModalScreen[bool]):
     TypeNameScreen VerticalScroll { height: auto; max-height: 14; scrollbar-size-vertical: 1; }
     TypeNameScreen #asked { margin-top: 1; }
     TypeNameScreen Input { height: 1; border: none; padding: 0; background: $panel; }
-    TypeNameScreen #keys { color: $foreground 60%; margin-top: 1; }
+    TypeNameScreen #keys { color: $text-muted; margin-top: 1; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "give_up", "cancel", show=False)]

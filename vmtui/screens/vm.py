@@ -10,6 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
+from vmtui.actions import unchangeable
 from vmtui.column_sets import ColumnSet
 from vmtui.configuring import TARGET
 from vmtui.screens import configuring, hardware
@@ -142,7 +143,7 @@ class VMScreen(Graphing, Glances, LogReader, FleetScreen):
             return
         place = self.detail.entry_region
         cells = self.detail.hardware.label_cells
-        self._configure(hardware.edit_entry, self, self._ref, row.entry, place, cells)
+        self._change(hardware.edit_entry, self, self._ref, row.entry, place, cells)
 
     def action_do(self, action_id: str) -> None:
         """Do an action of the table; the keys of column sets go to parts of the hardware."""
@@ -161,13 +162,20 @@ class VMScreen(Graphing, Glances, LogReader, FleetScreen):
     def _attach_device(self) -> None:
         row = self.view.row(self._ref)
         if row is not None:
-            self._configure(hardware.attach, self, row)
+            self._change(hardware.attach, self, row)
 
     def action_detach(self) -> None:
         """The part under the cursor goes."""
         row = self.detail.hardware.current
         if row is not None and self.detail.shown_tab == HARDWARE:
-            self._configure(hardware.detach, self, self._ref, row.part.id)
+            self._change(hardware.detach, self, self._ref, row.part.id)
+
+    def _change(self, work: Callable[..., Awaitable[object]], *args: object) -> None:
+        """The same, unless nothing may be changed: no question is asked for nothing."""
+        if refusal := unchangeable(self.view.connection(self._ref.uri)):
+            self.refuse(refusal)
+        else:
+            self._configure(work, *args)
 
     def _configure(self, work: Callable[..., Awaitable[object]], *args: object) -> None:
         """Let one dialog at a time be on its way."""

@@ -22,7 +22,7 @@ class VMPanel(Panel):
     heading = ""
 
     def __init__(self, over: FleetScreen, row: VMView) -> None:
-        super().__init__(over, f"{self.heading} of {plain(row.vm.name)}")
+        super().__init__(over, f"{self.heading} of {plain(row.vm.name)}", row.ref.uri)
         self.ref = self.about = row.ref
         self.vm_name = row.vm.name
 

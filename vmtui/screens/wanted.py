@@ -38,6 +38,7 @@ def creating_connections(context: Context) -> list[ConnectionView]:
         if connection.status is ConnectionStatus.UP
         and not connection.read_only
         and Feature.CREATE in connection.features
+        and not (connection.host and connection.host.problem)
     ]
 
 

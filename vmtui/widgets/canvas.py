@@ -25,6 +25,7 @@ from vmtui.graphics import (
 )
 from vmtui.picture import RGB, Picture
 from vmtui.widgets.framing import Framing, Shown
+from vmtui.widgets.uncovered import is_uncovered
 
 UPPER_HALF = "▀"
 
@@ -74,7 +75,7 @@ class Canvas:
 
     def prepared(self, framing: Framing, picture: Picture, columns: int, rows: int) -> Drawing:
         """A picture made ready; takes long, so it is called in a thread."""
-        graphics = self.wanted if self._widget.screen.is_active else Graphics.BLOCKS
+        graphics = self.wanted if is_uncovered(self._widget) else Graphics.BLOCKS
         if graphics is Graphics.KITTY and rows <= PLACEHOLDER_ROWS:
             shown = framing.shown(picture, columns, rows, cell_pixels(_descriptor()), enlarge=False)
             return Drawing(shown, graphics, kitty_sent(shown.picture, self._other, *shown.cells))
@@ -122,7 +123,7 @@ class Canvas:
     def _painted(self) -> None:
         data, self._after_paint = self._after_paint, ""
         widget, drawing = self._widget, self._drawing
-        if not data or drawing is None or not widget.is_attached or not widget.screen.is_active:
+        if not data or drawing is None or not is_uncovered(widget):
             return
         if drawing.graphics is Graphics.SIXEL:
             column = widget.region.x + drawing.shown.left + 1

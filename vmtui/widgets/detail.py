@@ -30,6 +30,7 @@ from vmtui.widgets.lines import Line, length
 from vmtui.widgets.log_pane import LogPane
 from vmtui.widgets.plots import PANE_GAP
 from vmtui.widgets.screen_view import ScreenView
+from vmtui.widgets.states import ALARM
 from vmtui.widgets.tabs import CONSOLE, FACTS, HARDWARE, LOG, OVERVIEW, SCREEN, TABS, TabStrip
 from vmtui.widgets.terminal_strips import own_colours
 from vmtui.widgets.vm_sections import vm_explanations, vm_sections
@@ -119,6 +120,7 @@ class Detail(GraphPanel):
             self.hardware.forget()
             self.forget()
         self._row, self._connection = row, connection
+        self.hardware.changeable = connection is None or not connection.read_only
         if row is not before or host is not (connection.host if connection else None):
             self.redraw()
 
@@ -257,7 +259,9 @@ class Detail(GraphPanel):
             return self._facts(row, width, height)
         ink = self.ink if self._age_s() is None and not row.stalled else greyed(self.ink)
         if self.shows_graphs:
-            return self.stack(vm_sections(row), row.ref, ink, width, height)
+            why = f"{ALARM} stalled: {plain(row.stalled)}"
+            told = [[Segment(why, self.ink.bad)]] if row.stalled else []
+            return [*told, *self.stack(vm_sections(row), row.ref, ink, width, height - len(told))]
         return self._panes(row, ink, width, height)
 
     def _looked_into(self, tab: str, width: int, height: int) -> Sequence[Line]:

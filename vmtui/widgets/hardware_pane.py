@@ -41,6 +41,7 @@ class HardwarePane:
         self._wanted = ""
         self._height = 1
         self._widths = _widths(80)
+        self.changeable = True
 
     def forget(self) -> None:
         """Another VM's is to be read."""
@@ -122,6 +123,8 @@ class HardwarePane:
         line: Line = [Segment(f"{PENDING} {count} at next boot", ink.warn)] if count else []
         if not whole:
             return line or [Segment("Enter opens it", ink.quiet)]
+        if not self.changeable:
+            return [*line, Segment("  " if line else ""), Segment("read-only", ink.quiet)]
         for key, word in KEYS:
             gap = "  " if line else ""
             if length(line) + len(f"{gap}{key} {word}") > room:

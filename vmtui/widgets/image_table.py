@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rich.segment import Segment
 from rich.style import Style
@@ -12,7 +12,7 @@ from vmtui.shelf import Offer
 from vmtui.units import plain, size
 from vmtui.views import TaskView
 from vmtui.widgets.graph import meter
-from vmtui.widgets.lines import Line, Panel, fit, length
+from vmtui.widgets.lines import Line, Panel, fit, key_words, length
 
 NAME, HERE, KIND, SIZE, USED = 22, 8, 6, 10, 10
 BAR = 12
@@ -34,6 +34,12 @@ class ImageTable(Panel, can_focus=True):
         self._tasks: dict[str, TaskView] = {}  # by image, while they run
         self._chosen = ""
         self._loaded = False
+        self._refused: frozenset[str] = frozenset()
+
+    def refuse(self, keys: Collection[str]) -> None:
+        """Take over the keys of what can't be done."""
+        self._refused = frozenset(keys)
+        self.redraw()
 
     def show(self, offers: Sequence[Offer], users: Users) -> None:
         """Other images."""
@@ -75,10 +81,7 @@ class ImageTable(Panel, can_focus=True):
     def corner(self) -> Line:
         """The keys."""
         keys = (("n", "new VM"), ("p", "pull"), ("v", "verify"), ("x", "remove"), ("Esc", ""))
-        line: Line = []
-        for key, word in keys:
-            line += [Segment(key, self.ink.accent), Segment(f" {word}  ", self.ink.quiet)]
-        return line[:-1]
+        return key_words([(key, word, key not in self._refused) for key, word in keys], self.ink)
 
     def body(self, width: int, height: int) -> Sequence[Line]:
         """A line each, and below them what else is known of the chosen one."""

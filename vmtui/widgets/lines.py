@@ -65,6 +65,15 @@ def spread(left: Line, right: Line, width: int) -> Line:
     return [*cut(left, max(0, room)).adjust_cell_length(max(0, room)), *right]
 
 
+def key_words(keys: Sequence[tuple[str, str, bool]], ink: Ink) -> Line:
+    """Keys and their words for a border; faint is what can't be done."""
+    line: Line = []
+    for key, word, can in keys:
+        line.append(Segment(key, ink.accent if can else ink.off))
+        line.append(Segment(f" {word}  ", ink.quiet if can else ink.off))
+    return line[:-1]
+
+
 class Lines(Widget):
     """A widget that paints all its lines at once and refreshes those that differ."""
 

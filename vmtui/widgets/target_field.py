@@ -19,7 +19,7 @@ class TargetField(Horizontal):
 
     DEFAULT_CSS = """
     TargetField { height: 1; margin-top: 1; }
-    TargetField Static { width: 14; color: $foreground 60%; }
+    TargetField Static { width: 14; color: $text-muted; }
     TargetField Input { width: 14; height: 1; border: none; padding: 0; background: $panel; }
     TargetField Input:focus { background: $primary 25%; }
     TargetField #problem { width: 1fr; margin-left: 2; color: $error; }

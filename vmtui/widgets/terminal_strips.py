@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from vmtui.terminal.cells import Colour, Row
 from vmtui.terminal.cells import Style as GuestStyle
+from vmtui.widgets.uncovered import is_uncovered
 
 # An emulator's rows hold no control characters; this is the last gate before the outer terminal.
 # What changes the direction of writing would show other text than there is.
@@ -27,7 +28,7 @@ def own_colours(widget: Widget, filters: Sequence[LineFilter]) -> Sequence[LineF
 
     Below a dialog they are replaced: only known colours can be dimmed.
     """
-    if not widget.screen.is_active:
+    if not is_uncovered(widget):
         return filters
     return [each for each in filters if not isinstance(each, ANSIToTruecolor)]
 

@@ -12,7 +12,7 @@ from textual import events
 from vmtui.backends.abilities import Trashed
 from vmtui.units import duration, plain, size
 from vmtui.widgets.clock import Clock
-from vmtui.widgets.lines import Line, Panel, fit
+from vmtui.widgets.lines import Line, Panel, fit, key_words
 
 LEAST_LINES = 8
 SIZE_CELLS, AGO_CELLS, LEFT_CELLS = 11, 18, 13
@@ -38,10 +38,11 @@ class TrashTable(Panel, can_focus=True):
         self._clock = clock
         self._rows: Sequence[InTrash] | None = None
         self._at = 0
+        self._changeable = True
 
-    def show(self, rows: Sequence[InTrash]) -> None:
-        """Other rows."""
-        self._rows = rows
+    def show(self, rows: Sequence[InTrash], *, changeable: bool) -> None:
+        """Other rows; `changeable`: something can be done to one of them."""
+        self._rows, self._changeable = rows, changeable
         self._at = max(0, min(self._at, len(rows) - 1))
         self.styles.height = max(LEAST_LINES, len(rows) + 3)
         self.redraw()
@@ -66,10 +67,8 @@ class TrashTable(Panel, can_focus=True):
 
     def corner(self) -> Line:
         """The keys."""
-        line: Line = []
-        for key, word in (("r", "restore"), ("x", "purge"), ("Esc", "")):
-            line += [Segment(key, self.ink.accent), Segment(f" {word}  ", self.ink.quiet)]
-        return line[:-1]
+        can = self._changeable
+        return key_words((("r", "restore", can), ("x", "purge", can), ("Esc", "", True)), self.ink)
 
     def body(self, width: int, height: int) -> Sequence[Line]:
         """Header and rows."""
