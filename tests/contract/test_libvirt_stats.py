@@ -248,7 +248,11 @@ async def test_somebody_elses_period_is_kept(
 async def test_a_new_run_is_a_new_epoch(backend: LibvirtBackend, guest: VMId) -> None:
     first = await whole(backend, guest)
     await backend.power(guest, Power.STOP)
-    assert await backend.counters([guest]) == {}
+
+    async def none() -> bool:
+        return await backend.counters([guest]) == {}
+
+    await until(none)
     await backend.power(guest, Power.START)
     second = await whole(backend, guest)
     assert second.epoch != first.epoch

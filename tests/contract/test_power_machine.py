@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as run
 
-from tests.contract.cases import BackendCase, in_state, wiped
+from tests.contract.cases import BackendCase, in_state, until, wiped
 from vmtui.backends.base import Backend, no_progress
 from vmtui.errors import StateError
 from vmtui.model import Power, State, VMId
@@ -105,11 +105,11 @@ class PowerMachine(RuleBasedStateMachine):
 
     @invariant()
     def counters_are_of_active_vms_only(self) -> None:
-        sample = self._do(self._sampled)
-        assert (self._vm in sample) == self._state.active
+        async def reached() -> bool:
+            return (self._vm in await self._backend.counters([self._vm])) == self._state.active
 
-    async def _sampled(self) -> dict[VMId, Any]:
-        return dict(await self._backend.counters([self._vm]))
+        # Not at once: where libvirt keeps a look waiting, what was seen before it is told again.
+        self._do(lambda: until(reached, what=f"counters of a VM that is {self._state}"))
 
     def teardown(self) -> None:
         self._do(lambda: wiped(self._backend, self._vm))
