@@ -52,3 +52,17 @@ async def test_a_dialog_opens_with_less_work_and_follows_the_terminal() -> None:
         await app.pop_screen()
         await pilot.pause()
         assert field.outer_size.width == 100
+
+
+async def test_what_is_told_to_go_twice_takes_nothing_else_along() -> None:
+    app: App[None] = App()
+    async with app.run_test() as pilot:
+        below, dialog = AskingLightly(), AskingLightly()
+        await app.push_screen(below)
+        answers: list[None] = []
+        await app.push_screen(dialog, answers.append)
+        dialog.dismiss()
+        dialog.dismiss()
+        await pilot.pause()
+        assert app.screen is below
+        assert answers == [None]

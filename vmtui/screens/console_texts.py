@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from functools import partial
 
 from textual import on
-from textual.screen import Screen
 from textual.worker import WorkType
 
 from vmtui.consoles import ConsoleKey, OpenConsole
 from vmtui.screens.base import Context
 from vmtui.screens.confirm import ConfirmScreen
+from vmtui.screens.leaving import Leaving
 from vmtui.screens.pasting import paste_question
 from vmtui.terminal.paste import encode_paste
 from vmtui.units import plain
@@ -23,7 +23,7 @@ from vmtui.widgets.terminal_view import TerminalView
 TOLD_S = 4.0
 
 
-class ConsoleTexts(Screen[None]):
+class ConsoleTexts(Leaving[None]):
     """What the ConsoleScreen is made of, and those of its commands, by id."""
 
     context: Context

@@ -8,7 +8,6 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events, on
 from textual.app import ComposeResult
-from textual.screen import Screen
 from textual.widget import Widget
 
 from vmtui.backends.base import Feature
@@ -17,6 +16,7 @@ from vmtui.screens.base import Context
 from vmtui.screens.confirm import ConfirmScreen
 from vmtui.screens.dialog import Dialog
 from vmtui.screens.keys import display, normalised
+from vmtui.screens.leaving import Leaving
 from vmtui.screens.pasting import paste_question
 from vmtui.units import plain
 from vmtui.views import FleetView, VMRef
@@ -53,7 +53,7 @@ class ScreenHelp(Dialog):
         return [Listing(rows, (16,))]
 
 
-class GuestScreen(Screen[None]):
+class GuestScreen(Leaving[None]):
     """`V`"""
 
     DEFAULT_CSS = """

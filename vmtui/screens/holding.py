@@ -6,11 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from textual.app import App
-from textual.screen import Screen
 from textual.worker import Worker, WorkType
 
+from vmtui.screens.leaving import Leaving
 
-class Holding(Screen[None]):
+
+class Holding(Leaving[None]):
     """What is typed ahead is meant for what comes, and must not reboot anything here."""
 
     _held = False

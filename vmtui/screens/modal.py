@@ -7,10 +7,12 @@ from typing import TypeVar
 from textual import events, on
 from textual.screen import ModalScreen
 
+from vmtui.screens.leaving import Leaving
+
 T = TypeVar("T")
 
 
-class Modal(ModalScreen[T]):
+class Modal(ModalScreen[T], Leaving[T]):
     """Textual's own is styled, laid out and drawn, with the dimmed screen below it; then all that
     again in the same breath, and no key is looked at until it is done."""
 
