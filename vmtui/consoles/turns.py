@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 
@@ -19,7 +20,7 @@ class Turns:
     def __init__(self) -> None:
         self._lock = asyncio.Lock()
         self._typed_on: set[Hashable] = set()
-        self._until_s = 0.0  # by the loop's clock
+        self._until_s = -math.inf  # by the loop's clock, which began with the machine
 
     def typed(self, console: Hashable) -> None:
         """Somebody waits for an echo there."""
