@@ -22,9 +22,9 @@ from vmtui.backends.kvm.process import (
     boot_id,
     command_line,
     read_record,
-    start_ticks,
     write_record,
 )
+from vmtui.backends.kvm.procfs import start_ticks
 from vmtui.backends.kvm.store import Store
 from vmtui.backends.kvm.watch import Watch
 from vmtui.errors import MissingError, RefusedError, StateError

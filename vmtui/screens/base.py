@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
 from textual import on
+from textual.app import App
 from textual.binding import Binding, BindingType
 
 from vmtui.actions import BY_ID, Action, Scope, unchangeable
@@ -96,6 +97,11 @@ class Context:
     def key(self, action: Action) -> str:
         """How the key of an action is written."""
         return shown_key(action, self.keys)
+
+
+def say_refusal(app: App[None], reason: str) -> None:
+    """Tell why something can't be done."""
+    app.notify(reason, severity="warning", markup=False, timeout=REFUSAL_TIMEOUT_S)
 
 
 def creating_refusal(view: FleetView, needed: Feature = Feature.CREATE) -> str:
@@ -252,4 +258,4 @@ class FleetScreen(Holding):
         said, at_s = self._refused
         if said != reason or now_s - at_s >= REFUSAL_TIMEOUT_S:
             self._refused = (reason, now_s)
-            self.notify(reason, severity="warning", markup=False, timeout=REFUSAL_TIMEOUT_S)
+            say_refusal(self.app, reason)

@@ -90,8 +90,7 @@ class ConsoleScreen(ConsoleVerbs):
         open_ = self.context.consoles.all
         if self.front not in open_:
             if not open_:
-                if self.is_active:
-                    self.dismiss()
+                self.dismiss()
                 return
             self.front = (self.in_grid or open_)[0]
         if len(self.in_grid) < 2:

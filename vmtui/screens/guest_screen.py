@@ -94,7 +94,7 @@ class GuestScreen(Leaving[None]):
             self._was_there = True
             symbol, colour = STATES[row.vm.state]
             self.top.show(plain(row.vm.name), f"{symbol} {row.vm.state.value}", colour)
-        elif self._was_there and self.is_active:
+        elif self._was_there:
             self.dismiss()
 
     def check_consume_key(self, key: str, character: str | None) -> bool:  # noqa: ARG002

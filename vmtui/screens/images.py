@@ -14,7 +14,7 @@ from vmtui.backends.abilities import LeanOnImages
 from vmtui.errors import VmtuiError
 from vmtui.fleet import Fleet
 from vmtui.progress import ProgressSink
-from vmtui.screens.base import REFUSAL_TIMEOUT_S, Context, creating_refusal
+from vmtui.screens.base import Context, creating_refusal, say_refusal
 from vmtui.screens.confirm import ConfirmScreen, Question
 from vmtui.screens.keys import moves
 from vmtui.screens.modal import Modal
@@ -91,7 +91,7 @@ class ImagesScreen(Modal[str | None]):
     def _may(self, key: str) -> bool:
         """Whether a key does something; says why not."""
         if refusal := self._refusal(key):
-            self.app.notify(refusal, severity="warning", markup=False, timeout=REFUSAL_TIMEOUT_S)
+            say_refusal(self.app, refusal)
         return not refusal
 
     def action_move(self, step: int) -> None:

@@ -14,7 +14,7 @@ from vmtui.backends.abilities import Trash
 from vmtui.backends.base import Feature
 from vmtui.errors import VmtuiError
 from vmtui.progress import ProgressSink
-from vmtui.screens.base import REFUSAL_TIMEOUT_S, FleetScreen
+from vmtui.screens.base import FleetScreen, say_refusal
 from vmtui.screens.confirm import ConfirmScreen, Question
 from vmtui.screens.doing import Outcome, tell, tell_error
 from vmtui.screens.holding import Holding
@@ -101,7 +101,7 @@ class TrashScreen(Modal[None], Holding):
         chosen = self.table.chosen
         if chosen is None or not (refusal := self._refusal(chosen)):
             return chosen
-        self.app.notify(refusal, severity="warning", markup=False, timeout=REFUSAL_TIMEOUT_S)
+        say_refusal(self.app, refusal)
         return None
 
     def _refusal(self, chosen: InTrash) -> str:

@@ -19,7 +19,8 @@ from vmtui.backends.kvm.companions import Companions, companions
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.machine import Machine, gone
 from vmtui.backends.kvm.monitor import Monitor
-from vmtui.backends.kvm.process import Process, Record, boot_id, start_ticks, write_record
+from vmtui.backends.kvm.process import Process, Record, boot_id, write_record
+from vmtui.backends.kvm.procfs import start_ticks
 from vmtui.backends.kvm.program import QEMU, installed
 from vmtui.backends.kvm.running import Running
 from vmtui.backends.kvm.tuning import Tuned

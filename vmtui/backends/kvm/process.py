@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from vmtui.backends.kvm.procfs import stat_fields
+from vmtui.backends.kvm.procfs import start_ticks, stat_fields
 from vmtui.errors import MissingError, OperationError
 from vmtui.files import write_whole
 
@@ -183,12 +183,6 @@ def command_line(pid: int) -> list[str]:
     except OSError:
         return []
     return [os.fsdecode(part) for part in content.split(b"\0")[:-1]]
-
-
-def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot (proc(5), field 22)."""
-    fields = stat_fields(pid)
-    return int(fields[19]) if len(fields) > 19 else None
 
 
 def _runs(pid: int) -> bool:

@@ -13,6 +13,7 @@ from vmtui import boot_time
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _NS = 1_000_000_000
+_START = 19  # proc(5)'s field 22, counted from the third on
 _COMMAND_SHOWN = 60
 
 
@@ -57,16 +58,22 @@ def spent(pid: int) -> Spent | None:
     """From proc(5)'s fields 3, 14, 15 and 22; None if it is gone."""
     at_s = time.monotonic()
     fields = stat_fields(pid)
-    if len(fields) <= 19 or fields[0] in ("Z", "X"):
+    if len(fields) <= _START or fields[0] in ("Z", "X"):
         return None
     user_ns, system_ns = (int(ticks) * _NS // _TICKS_PER_S for ticks in fields[11:13])
-    return Spent(at_s, user_ns, system_ns, fields[0] in ("T", "t"), int(fields[19]))
+    return Spent(at_s, user_ns, system_ns, fields[0] in ("T", "t"), int(fields[_START]))
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot (proc(5), field 22)."""
+    fields = stat_fields(pid)
+    return int(fields[_START]) if len(fields) > _START else None
 
 
 def started_at_s(pid: int) -> float | None:
     """When it started, by the clock of `boot_time`; None if it is gone."""
-    found = spent(pid)
-    return None if found is None else boot_time.unix_at_s(found.start_ticks / _TICKS_PER_S)
+    ticks = start_ticks(pid)
+    return None if ticks is None else boot_time.unix_at_s(ticks / _TICKS_PER_S)
 
 
 def thread_ns(pid: int, tid: int) -> tuple[int, int] | None:

@@ -9,14 +9,8 @@ from pathlib import Path
 
 from vmtui.backends.kvm.argv import Place
 from vmtui.backends.kvm.definition import Definition
-from vmtui.backends.kvm.process import (
-    Process,
-    Record,
-    boot_id,
-    read_record,
-    start_ticks,
-    write_record,
-)
+from vmtui.backends.kvm.process import Process, Record, boot_id, read_record, write_record
+from vmtui.backends.kvm.procfs import start_ticks
 from vmtui.command import missing
 from vmtui.errors import MissingError, OperationError
 from vmtui.whole import whole_in_thread

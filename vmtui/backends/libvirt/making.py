@@ -16,7 +16,8 @@ from xml.etree import ElementTree as ET
 
 import libvirt
 
-from vmtui.backends.kvm.process import boot_id, start_ticks
+from vmtui.backends.kvm.process import boot_id
+from vmtui.backends.kvm.procfs import start_ticks
 from vmtui.backends.libvirt import metadata
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.domain_xml import text_of
