@@ -147,7 +147,7 @@ class VmtuiApp(AppVerbs):
         except VmtuiError as error:
             self._notices.append(error.what)
         else:
-            missing = [check for check in checks if not (check.ok or check.optional)]
+            missing = [check for check in checks if check.wrong]
             if len(missing) == 1:
                 self._notices.append(f"{missing[0].name}: {missing[0].found}")
             elif missing:

@@ -46,6 +46,11 @@ class Check:
     fix: str = ""
     optional: bool = False
 
+    @property
+    def wrong(self) -> bool:
+        """Whether it is missing, and wanted."""
+        return not (self.ok or self.optional)
+
 
 def install_command(*packages: str) -> str:
     """What to type on this distribution to get Debian's `packages`."""

@@ -243,6 +243,7 @@ async def test_what_can_not_be_is_refused_before_anything_is_changed(
         [Assign("cpu.pin", "all=zzz")],
         [Assign("cpu.topology", "round")],
         [Assign("boot.order", ("floppy",))],
+        [Assign("firmware.keys", True)],  # it has no Secure Boot
         [Assign("disk.vdz.size", GIB)],
         [Detach("disk.vdz")],
         [Detach("memory")],
@@ -251,6 +252,7 @@ async def test_what_can_not_be_is_refused_before_anything_is_changed(
     ]
     if case.has_real_guest:
         refused.append([Attach(NewDisk(path=Path("/nowhere/at/all.qcow2")))])
+        refused.append([Assign("firmware", "secure-boot")])  # QEMU boots its kernel
     planned = []
     for changes in refused:
         with contextlib.suppress(VmtuiError):

@@ -2,24 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tests.tui.support import fleet_of, press, shown, until, whole
 from vmtui.app import VmtuiApp
 from vmtui.backends.demo import DemoBackend
 from vmtui.config import Config
+from vmtui.doctor import Check as Found
 from vmtui.errors import MissingError
 from vmtui.screens.base import Check
-
-
-@dataclass(frozen=True)
-class Found:
-    name: str
-    ok: bool
-    found: str
-    costs: str = ""
-    fix: str = ""
-    optional: bool = False
 
 
 class Elsewhere(DemoBackend):

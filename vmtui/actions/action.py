@@ -87,6 +87,7 @@ class Action:
     command: str = ""
     prepare: Prepare | None = None
     footer: bool = True
+    doing: str = ""  # before a VM's name, where `command` is no verb
 
     def refusal(self, vm: VM | None, connection: ConnectionView | None) -> str:
         """Why it can't be done to that VM now; empty: it can."""
@@ -109,7 +110,7 @@ class Action:
             raise read_only(f"{self.label} of {vm.name}")
         found = self._hindrance(vm, "it", connection.label, connection.backend.features)
         if found:
-            raise found.error(f"{self.command or self.id} {vm.name}")
+            raise found.error(f"{self.doing or self.command or self.id} {vm.name}")
 
     def _hindrance(self, vm: VM, called: str, label: str, features: Feature) -> Hindrance | None:
         """The first; `called` is the VM in its words."""

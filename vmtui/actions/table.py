@@ -46,6 +46,7 @@ ACTIONS: tuple[Action, ...] = (
         "Open its serial console.",
         needs=Feature.CONSOLE,
         changes=False,  # it can be watched where nothing may be typed
+        doing="watch the console of",
     ),
     Action(
         "screen",
@@ -162,6 +163,7 @@ ACTIONS: tuple[Action, ...] = (
         needs=Feature.CONSOLE,
         command="console",
         footer=False,
+        doing="attach to",
     ),
     Action(
         "viewer",

@@ -78,17 +78,16 @@ class DemoDisplays:
 
     async def press(self, vm: VMId, keys: Sequence[str], *, hold_ms: int = 20) -> None:  # noqa: ARG002
         """The keys show on its desktop."""
-        self._check_typing(vm)
-        (await self.display(vm)).press(known(keys))
+        (await self._typed_to(vm)).press(known(keys))
 
     async def point(self, vm: VMId, x: float, y: float, buttons: frozenset[str]) -> None:
         """The pointer follows."""
-        self._check_typing(vm)
-        (await self.display(vm)).point(x, y, buttons)
+        (await self._typed_to(vm)).point(x, y, buttons)
 
-    def _check_typing(self, vm: VMId) -> None:
+    async def _typed_to(self, vm: VMId) -> DemoDisplay:
         if self._read_only:
-            raise read_only(f"typing into {vm}")
+            raise read_only(f"input to {(await self.vm(vm)).name}")
+        return await self.display(vm)
 
     async def viewer(self, vm: VMId) -> Viewer:
         """Nothing that a viewer could connect to."""

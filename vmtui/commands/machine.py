@@ -23,12 +23,12 @@ async def doctor(options: argparse.Namespace) -> int:
     else:
         width = max(len(check.name) for check in found)
         for check in found:
-            symbol = "✓" if check.ok else "○" if check.optional else "✗"
+            symbol = "✓" if check.ok else "✗" if check.wrong else "○"
             print(f"{symbol} {check.name:{width}}  {plain(check.found)}")
             if not check.ok:
                 indent = " " * (width + 4)
                 print(f"{indent}so: {plain(check.costs)}\n{indent}do: {plain(check.fix)}")
-    return EXIT_DONE if all(check.ok or check.optional for check in found) else EXIT_FAILED
+    return EXIT_FAILED if any(check.wrong for check in found) else EXIT_DONE
 
 
 async def config(options: argparse.Namespace) -> int:

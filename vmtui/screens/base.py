@@ -63,8 +63,8 @@ class Check(Protocol):
         ...
 
     @property
-    def optional(self) -> bool:
-        """Whether nothing is wrong without it."""
+    def wrong(self) -> bool:
+        """Whether it is missing, and wanted."""
         ...
 
 

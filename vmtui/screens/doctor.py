@@ -44,9 +44,9 @@ class DoctorScreen(Dialog):
 def _told(checks: Sequence[Check]) -> list[Row]:
     rows: list[Row] = []
     for check in checks:
-        symbol, ink = ("○", "quiet") if check.optional else ("✗", "bad")
-        if check.ok:
-            symbol, ink = "✓", "good"
+        symbol, ink = ("✓", "good") if check.ok else ("○", "quiet")
+        if check.wrong:
+            symbol, ink = "✗", "bad"
         rows.append(((f"{symbol} {plain(check.name)}", ink), (plain(check.found), "text")))
         if not check.ok:
             for label, text in (("it costs", check.costs), ("it is mended by", check.fix)):

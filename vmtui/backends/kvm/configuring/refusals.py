@@ -15,6 +15,7 @@ from vmtui.backends.kvm.program import QEMU
 from vmtui.command import missing, run
 from vmtui.errors import InputError, MissingError, UnsupportedError
 from vmtui.model import Accel, Firmware
+from vmtui.spec_problems import DIRECT
 from vmtui.units import KIB, parse_size_bytes, size
 
 QEMU_TIMEOUT_S = 10.0
@@ -97,6 +98,12 @@ def _check_huge_pages(name: str, after: Definition) -> None:
 
 
 def _check_secure_boot(name: str, after: Definition) -> None:
+    if after.boot in DIRECT:
+        raise UnsupportedError(
+            f"{name} can't have Secure Boot",
+            why="that does not check a kernel that QEMU boots itself",
+            hint="Choose UEFI, or make a VM that boots from a disk.",
+        )
     firmware.choose(after.firmware, keys=after.firmware_keys)
     if after.accel is Accel.KVM and kvm_has_smm() is False:
         raise UnsupportedError(

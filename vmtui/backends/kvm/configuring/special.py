@@ -138,6 +138,8 @@ async def firmware_kind(draft: Draft, change: Assign) -> None:
     here, before = draft.here, draft.then
     draft.assign(change)
     after = draft.then
+    if change.key == "firmware.keys" and after.firmware is not Firmware.SECURE_BOOT:
+        raise InputError("keys can be enrolled with Secure Boot only", hint="Set firmware first.")
     if after.firmware is not Firmware.BIOS:
         firmware.choose(after.firmware, keys=after.firmware_keys)
     await variables.refuse_conversion(here.name, before, here.folder, after.firmware)

@@ -16,7 +16,14 @@ from vmtui.backends.libvirt.configuring.boot_knobs import (
     read_firmware,
 )
 from vmtui.backends.libvirt.configuring.device_knobs import has_tpm
-from vmtui.backends.libvirt.configuring.elements import Element, got, parsed, take_out, text_of
+from vmtui.backends.libvirt.configuring.elements import (
+    Element,
+    got,
+    parsed,
+    said,
+    take_out,
+    text_of,
+)
 from vmtui.backends.libvirt.configuring.memory_knobs import ceiling_bytes
 from vmtui.backends.libvirt.configuring.situation import Situation, capabilities
 from vmtui.backends.libvirt.listing import attempt, attempt_all, lookup
@@ -105,6 +112,12 @@ def check_offers(
             "it can't have Secure Boot",
             why=f"its machine type {machine} has no SMM",
             hint="Make a VM of the type q35.",
+        )
+    if firmware is Firmware.SECURE_BOOT and said(root, "os/kernel"):
+        raise UnsupportedError(
+            "it can't have Secure Boot",
+            why="that does not check a kernel that QEMU boots itself",
+            hint="Choose UEFI, or make a VM that boots from a disk.",
         )
     host = capabilities(connection, root, places)
     if new_tpm and not host.offers("devices/tpm", "backendModel", "emulator"):
