@@ -47,7 +47,10 @@ async def test_it_pauses_steps_and_jumps(recording: Path) -> None:
     end_s = Recording(recording).end_s
     async with replaying(recording) as (app, pilot):
         assert names(app) == ["ci-runner", "postgres", "web-01", "win11"]
-        await press(pilot, "P")
+        bar = shown(app.dashboard.actions)
+        assert bar.split("  ")[0].strip() == "P pause replay"
+        assert "n new" not in bar
+        await pilot.click(app.dashboard.actions, offset=(bar.index("P pause"), 0))
         assert "‖" in shown(app.dashboard.top_bar)
         await press(pilot, "$")
         await until(pilot, lambda: at_s(app) == end_s)

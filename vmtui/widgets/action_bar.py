@@ -37,7 +37,8 @@ class ActionBar(Lines):
         super().__init__(id=id)
         self._key_of = key_of
         self._actions = actions
-        self._refused: frozenset[str] = frozenset()
+        # Live, until it is told that this is a recording.
+        self._refused = frozenset(a.id for a in actions if a.scope is Scope.REPLAY)
         self._spans: list[tuple[int, int, str]] = []
 
     def show(self, refused: Callable[[Action], bool]) -> None:
@@ -52,11 +53,11 @@ class ActionBar(Lines):
         return self.ink.bar
 
     def paint(self) -> Sequence[Line]:
-        """One line. What is in it depends on the width alone, so nothing moves."""
+        """One line. What is in it depends on the width and on what this shows: nothing moves."""
         chosen = self._chosen(self.size.width)
         line: Line = [Segment(" ")]
         self._spans = []
-        for action in self._actions:
+        for action in self._ordered():
             if action.id not in chosen:
                 continue
             item = self._item(action)
@@ -71,12 +72,18 @@ class ActionBar(Lines):
             Segment(f" {action.label}", self.ink.off if refused else self.ink.text),
         ]
 
+    def _ordered(self) -> list[Action]:
+        # Of a recording its own keys come first: little else can be done with it.
+        playing = {a.id for a in self._actions if a.scope is Scope.REPLAY} - self._refused
+        listed = [a for a in self._actions if a.scope is not Scope.REPLAY or a.id in playing]
+        return sorted(listed, key=lambda a: a.id not in playing)
+
     def _chosen(self, width: int) -> set[str]:
-        listed = [action for action in self._actions if action.scope is not Scope.REPLAY]
-        order = sorted(listed, key=lambda a: (a.id != LAST, not a.footer))
         chosen: set[str] = set()
         room = width - 2
-        for action in order:
+        for action in sorted(
+            self._ordered(), key=lambda a: (a.id != LAST, a.scope is not Scope.REPLAY, not a.footer)
+        ):
             needed = cell_len(f"{self._key_of(action)} {action.label}") + 2
             if needed - 2 > room:
                 break
