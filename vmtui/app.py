@@ -102,6 +102,11 @@ class VmtuiApp(AppVerbs):
 
     # -- life --------------------------------------------------------------------------------
 
+    def on_load(self) -> None:
+        """Have tasks begin at the loop's next turn, as before Python 3.12, not before Textual's way
+        there: while they are being made. What makes one has not noted it yet by then."""
+        asyncio.get_running_loop().set_task_factory(None)
+
     def on_mount(self) -> None:
         """Themes, keys, the first screen, then the fleet."""
         self._use_themes()
