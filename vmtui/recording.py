@@ -8,9 +8,9 @@ next part is written behind it. Nothing that is in the file is ever written agai
 from __future__ import annotations
 
 import fcntl
-import gzip
 import os
 import stat
+import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -42,19 +42,46 @@ def frame(content: Began | Moment) -> bytes:
     return len(data).to_bytes(_LENGTH_BYTES, "big") + data
 
 
+class _Part:
+    """A gzip member in the making (RFC 1952): what could not be written is not tried again.
+
+    GzipFile does, as late as when it is forgotten, and says on stderr that it fails.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+        self._sum = self._bytes = 0
+        file.write(_MARK + bytes(_TIME_AND_SYSTEM) + _NAME_FIELD)  # of no time
+
+    def write(self, data: bytes) -> None:
+        self._sum = zlib.crc32(data, self._sum)
+        self._bytes += len(data)
+        self._file.write(self._deflate.compress(data))
+
+    def flush(self) -> None:
+        self._file.write(self._deflate.flush(zlib.Z_SYNC_FLUSH))
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.write(self._deflate.flush())
+        self._file.write(struct.pack("<II", self._sum, self._bytes & 0xFFFF_FFFF))
+        self._file.flush()
+
+
 class Sink:
     """A recording that is written to; one at a time has it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._file = _opened(path)
-        self._part: gzip.GzipFile | None = None
+        self._part: _Part | None = None
 
     def write(self, frames: Sequence[bytes]) -> None:
         """Compress and write, so that it outlives the process. Raises OperationError."""
         with self._failures_told():
             if self._part is None:
-                self._part = gzip.GzipFile(_NAME, "wb", _LEVEL, self._file)
+                self._part = _Part(self._file)
             for data in frames:
                 self._part.write(data)
             self._part.flush()
@@ -65,7 +92,6 @@ class Sink:
         if part is not None:
             with self._failures_told():
                 part.close()
-                self._file.flush()
 
     @contextmanager
     def _failures_told(self) -> Iterator[None]:
