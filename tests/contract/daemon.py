@@ -22,6 +22,9 @@ from vmtui.backends.libvirt.places import Places
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 
+QEMU_CONF = "max_core = 0\n"
+"""Later ones let QEMU have all it wants by default, which a process under sudo may not grant."""
+
 
 class PrivateLibvirtd:
     """libvirtd in session mode. Its paths are short: a socket's path has 107 bytes."""
@@ -36,6 +39,8 @@ class PrivateLibvirtd:
         }
         for folder in self._folders.values():
             folder.mkdir(mode=0o700)
+        (self.root / "c/libvirt").mkdir()
+        (self.root / "c/libvirt/qemu.conf").write_text(QEMU_CONF)
         self.run = self.root / "r/libvirt"
         self.socket = self.run / "libvirt-sock"
         self.uri = f"qemu+unix:///session?socket={self.socket}"
@@ -249,6 +254,8 @@ class SystemLibvirtd(PrivateLibvirtd):
             # libvirt's own namespaces for QEMU can't handle a /dev/kvm that is a mount.
             with (self.root / "etc/qemu.conf").open("a") as qemu_conf:
                 qemu_conf.write("\nnamespaces = []\n")
+        with (self.root / "etc/qemu.conf").open("a") as qemu_conf:
+            qemu_conf.write(f"\n{QEMU_CONF}")
         steps += [f"{_which('virtlogd')} -d", f"exec {_which('libvirtd')}"]
         self.root.chmod(0o711)
         unshare = ["unshare", "--mount", "--propagation=private", "--uts"]

@@ -232,7 +232,7 @@ async def test_what_can_not_be_is_refused_before_anything_is_changed(
     refused: list[list[Change]] = [
         [Assign("memory", host.memory_bytes + GIB)],
         [Assign("cpus", 0)],
-        [Assign("cpus", 4096)],
+        [Assign("cpus", 100_000)],
         [Assign("memory.floor", memory + MIB)],
         [Assign("memory.target", 96 * MIB)],  # it is off
         [Assign("name", f"{name}-other")],

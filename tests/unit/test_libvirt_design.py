@@ -110,9 +110,9 @@ def test_a_clone_of_the_micro_image_calls_itself_by_its_own_name() -> None:
 
 def test_disks_that_are_no_files_are_not_cloned() -> None:
     domain = source()
-    ET.SubElement(domain.find("devices") or domain, "disk", type="block").append(
-        ET.Element("source", dev="/dev/sdx")
-    )
+    devices = domain.find("devices")
+    assert devices is not None
+    ET.SubElement(devices, "disk", type="block").append(ET.Element("source", dev="/dev/sdx"))
     with pytest.raises(UnsupportedError, match="/dev/sdx"):
         designed(domain, Wish("two", True, None), NEW, POOL, logs=LOGS, free_port=None)
 
