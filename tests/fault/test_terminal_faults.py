@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,9 +43,10 @@ class Window(OnPty):
         return self._process.wait(LIMIT_S)
 
     def until(self, text: bytes) -> None:
-        """Read on until it has written that."""
+        """Read on until it has written that; it never is silent for long."""
+        deadline_s = time.monotonic() + LIMIT_S
         while text not in self.output:
-            assert self.read(LIMIT_S), self.output[-3000:]
+            assert self.read(deadline_s - time.monotonic()), self.output[-3000:]
 
 
 @pytest.fixture

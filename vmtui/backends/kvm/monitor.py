@@ -88,7 +88,9 @@ class Monitor:
                 await client.connect(str(place.monitor(index)))
         except BaseException as error:
             os.close(lock)
-            if isinstance(error, TimeoutError | QMPError | OSError):
+            # The library asserts that what it has just connected to is still there.
+            if isinstance(error, TimeoutError | QMPError | OSError | AssertionError):
+                await _let_go(client)
                 raise _unreachable(name, error) from error
             raise
         return cls(name, client, lock)
@@ -165,12 +167,16 @@ class Monitor:
             return
         lock, self._lock = self._lock, -1
         try:
-            # One that is gone already is what was wanted.
-            with suppress(TimeoutError, QMPError, OSError, EOFError):
-                async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                    await self._client.disconnect()
+            await _let_go(self._client)
         finally:
             os.close(lock)
+
+
+async def _let_go(client: QMPClient) -> None:
+    # One that is gone already is what was wanted.
+    with suppress(TimeoutError, QMPError, OSError, EOFError):
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            await client.disconnect()
 
 
 def _lock_path(place: Place, index: int) -> Path:
@@ -179,4 +185,6 @@ def _lock_path(place: Place, index: int) -> Path:
 
 def _unreachable(name: str, error: BaseException) -> UnreachableError:
     reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+    if isinstance(error, AssertionError):
+        reason = "it ended just then"
     return UnreachableError(f"QEMU of {name} does not answer", why=reason or type(error).__name__)
