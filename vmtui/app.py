@@ -103,8 +103,7 @@ class VmtuiApp(AppVerbs):
     # -- life --------------------------------------------------------------------------------
 
     def on_load(self) -> None:
-        """Have tasks begin at the loop's next turn, as before Python 3.12, not before Textual's way
-        there: while they are being made. What makes one has not noted it yet by then."""
+        """Have tasks begin at the loop's next turn, not while they are being made."""
         asyncio.get_running_loop().set_task_factory(None)
 
     def on_mount(self) -> None:
