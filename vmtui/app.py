@@ -26,6 +26,7 @@ from vmtui.screens.app_verbs import AppVerbs
 from vmtui.screens.base import Context, Examine, examine
 from vmtui.screens.dashboard import Dashboard
 from vmtui.screens.keys import keymap
+from vmtui.screens.resizing import fit
 from vmtui.units import plain
 from vmtui.views import ConnectionStatus, FleetView
 from vmtui.widgets.clock import Clock
@@ -207,9 +208,8 @@ class VmtuiApp(AppVerbs):
     def _tick(self) -> None:
         if self.context.suspended or not self.screen_stack:
             return
-        tick = getattr(self.screen, "tick", None)
-        if tick is not None:
-            tick()
+        fit(self)
+        getattr(self.screen, "tick", lambda: None)()
 
     # -- themes ------------------------------------------------------------------------------
 

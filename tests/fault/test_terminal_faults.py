@@ -28,6 +28,14 @@ LIMIT_S = 60.0
 FLOODS = 50
 PREFIX = b"\x1c"  # ctrl+backslash
 
+HEARS_NO_SIGNAL = (
+    *(sys.executable, "-c"),
+    "import os, signal, sys\n"
+    "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGWINCH})\n"
+    "os.execv(sys.argv[1], sys.argv[1:])",
+)
+"""Of a change of size, as where one signal is overtaken by another."""
+
 
 class Window(OnPty):
     """A terminal window that somebody drags about."""
@@ -77,6 +85,14 @@ def test_resized_again_and_again_while_a_console_floods(
         assert window.status() == 0
     with capsys.disabled():
         print(f"\nresized {RESIZES} times")
+
+
+def test_a_size_that_no_signal_told_is_taken_over(home: Path) -> None:
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(home)}
+    with Window([*HEARS_NO_SIGNAL, *VMTUI], environment, columns=100, rows=30) as window:
+        window.until(b"web-01")
+        window.resize(100, 40)
+        window.until(b"\x1b[40;1H")
 
 
 def test_a_hangup_ends_the_interface_and_gives_the_terminal_back(home: Path) -> None:
