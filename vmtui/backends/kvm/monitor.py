@@ -86,12 +86,15 @@ class Monitor:
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 await client.connect(str(place.monitor(index)))
-        except BaseException as error:
-            os.close(lock)
-            # The library asserts that what it has just connected to is still there.
-            if isinstance(error, TimeoutError | QMPError | OSError | AssertionError):
+        # The library asserts that what it has just connected to is still there.
+        except (TimeoutError, QMPError, OSError, AssertionError) as error:
+            try:
                 await _let_go(client)
-                raise _unreachable(name, error) from error
+            finally:
+                os.close(lock)
+            raise _unreachable(name, error) from error
+        except BaseException:
+            os.close(lock)
             raise
         return cls(name, client, lock)
 

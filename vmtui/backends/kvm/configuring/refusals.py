@@ -13,7 +13,7 @@ from vmtui.backends.kvm import autostart, firmware, placing
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.program import QEMU
 from vmtui.command import missing, run
-from vmtui.errors import InputError, MissingError, UnsupportedError
+from vmtui.errors import InputError, MissingError, UnsupportedError, unchecked_kernel
 from vmtui.model import Accel, Firmware
 from vmtui.spec_problems import DIRECT
 from vmtui.units import KIB, parse_size_bytes, size
@@ -99,11 +99,7 @@ def _check_huge_pages(name: str, after: Definition) -> None:
 
 def _check_secure_boot(name: str, after: Definition) -> None:
     if after.boot in DIRECT:
-        raise UnsupportedError(
-            f"{name} can't have Secure Boot",
-            why="that does not check a kernel that QEMU boots itself",
-            hint="Choose UEFI, or make a VM that boots from a disk.",
-        )
+        raise unchecked_kernel(name)
     firmware.choose(after.firmware, keys=after.firmware_keys)
     if after.accel is Accel.KVM and kvm_has_smm() is False:
         raise UnsupportedError(

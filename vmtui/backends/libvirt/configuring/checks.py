@@ -29,7 +29,7 @@ from vmtui.backends.libvirt.configuring.situation import Situation, capabilities
 from vmtui.backends.libvirt.listing import attempt, attempt_all, lookup
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.translate import reason
-from vmtui.errors import InputError, MissingError, StateError, UnsupportedError
+from vmtui.errors import InputError, MissingError, StateError, UnsupportedError, unchecked_kernel
 from vmtui.hardware.devices import HostDevice
 from vmtui.hardware.settings import setting
 from vmtui.hardware.values import Value
@@ -114,11 +114,7 @@ def check_offers(
             hint="Make a VM of the type q35.",
         )
     if firmware is Firmware.SECURE_BOOT and said(root, "os/kernel"):
-        raise UnsupportedError(
-            "it can't have Secure Boot",
-            why="that does not check a kernel that QEMU boots itself",
-            hint="Choose UEFI, or make a VM that boots from a disk.",
-        )
+        raise unchecked_kernel("it")
     host = capabilities(connection, root, places)
     if new_tpm and not host.offers("devices/tpm", "backendModel", "emulator"):
         raise MissingError("the host can't emulate a TPM", hint=offers.SWTPM_HINT)
