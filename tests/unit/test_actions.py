@@ -83,6 +83,21 @@ async def test_a_state_that_does_not_fit_is_told(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(
+    ("action", "told"),
+    [("console", "can't watch the console of web-01"), ("attach", "can't attach to web-01")],
+)
+async def test_what_is_no_verb_is_refused_in_words(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, action: str, told: str
+) -> None:
+    ref = fleet.find("web-01")
+    vm = replace(fleet.vm(ref), consoles=())
+    monkeypatch.setattr(fleet, "vm", lambda _: vm)
+    with pytest.raises(VmtuiError) as caught:
+        BY_ID[action].check(fleet, ref)
+    assert str(caught.value).startswith(told)
+
+
+@pytest.mark.parametrize(
     ("action", "changed", "line"),
     [
         ("start", {"state": State.OFF}, ""),

@@ -97,8 +97,8 @@ def test_a_file_stays_whose_it_is(tmp_path: Path) -> None:
 
 
 def test_folders_that_were_made_for_nothing_go(tmp_path: Path) -> None:
-    made = at_hand.make_folder(tmp_path / "uuid/tpm2", None)
-    assert [path.stat().st_mode & 0o777 for path in made] == [0o711, 0o700]
+    made = at_hand.make_folder(tmp_path / "swtpm/uuid/tpm2", None)
+    assert [path.stat().st_mode & 0o777 for path in made] == [0o711, 0o711, 0o700]
     at_hand.remove_empty(made)
     assert list(tmp_path.iterdir()) == []
     made = at_hand.make_folder(tmp_path / "uuid/tpm2", None)

@@ -64,8 +64,8 @@ def check_off(domain: libvirt.virDomain, verb: str) -> None:
 def make_folder(path: Path, owner: tuple[int, int] | None) -> list[Path]:
     """A private folder of that owner, with those above it; what of it was not there. Blocks."""
     made: list[Path] = []
-    missing = [one for one in (path.parent, path) if not one.exists()]
-    for one in missing:
+    # libvirt 11 makes the one for all VMs only when the first of them starts.
+    for one in reversed([one for one in (path, *path.parents) if not one.exists()]):
         one.mkdir(mode=0o700 if one == path else 0o711)
         made.append(one)
     if owner is not None and path in made:
