@@ -86,12 +86,12 @@ async def reopen_disk(machine: Machine, name: str, disk: DiskDefinition) -> str:
     """Another way of caching, or of discarding, under a guest that goes on."""
     _, slot = known(machine).drive(name)
     top = nodes(disk, slot.number, machine.folder)[-1]
-    file = top["file"]
     if "cache" in top:
-        file["cache"] = top["cache"]
-    options = [{**top, "file": file["node-name"]}, file]
+        top["file"]["cache"] = top["cache"]
+    # The file within its format: where both are named side by side, the drive of QEMU 10 stands
+    # still from then on.
     async with machine.asked() as monitor:
-        await monitor.execute("blockdev-reopen", {"options": options})
+        await monitor.execute("blockdev-reopen", {"options": [top]})
     await note(machine, known(machine).with_drive(name, disk))
     return ""
 
