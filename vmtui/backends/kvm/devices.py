@@ -70,7 +70,7 @@ def host_device(device: HostDeviceDefinition) -> Options:
     """A device of the host as the guest gets it."""
     if device.bus == "pci":
         return {"driver": "vfio-pci", "host": device.address, "id": host_id(device)}
-    vendor, product = (f"0x{part}" for part in device.address.split(":"))
+    vendor, product = (int(part, 16) for part in device.address.split(":"))
     return {
         "driver": "usb-host",
         "vendorid": vendor,
