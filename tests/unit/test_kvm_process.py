@@ -55,6 +55,40 @@ async def started(tmp_path: Path):  # type: ignore[no-untyped-def]
     process.release()
 
 
+HEADLESS = """
+import ctypes, os, threading
+def rest():
+    os.read(0, 1)
+    os._exit(0)
+threading.Thread(target=rest).start()
+ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 0)
+"""
+"""Its first thread calls exit(2) for itself; the other one ends when it is told to."""
+
+
+async def test_one_is_ending_until_its_last_thread_has() -> None:
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", HEADLESS), stdin=asyncio.subprocess.PIPE
+    )
+    record = Record(HEADLESS.split(), boot_id(), "tcg", child.pid, start_ticks(child.pid) or 0)
+    async with asyncio.timeout(10):
+        while command_line(child.pid):
+            await asyncio.sleep(0.01)
+    assert Process.adopt(record) is None
+    assert Process.ending(msgspec.structs.replace(record, start_ticks=1)) is None
+    ending = Process.ending(record)
+    assert ending is not None
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await ending.exited()
+    assert child.stdin is not None
+    child.stdin.write(b"x")
+    await ending.wait("it")
+    await child.wait()
+    ending.release()
+    assert Process.ending(record) is None
+
+
 async def test_it_has_a_session_of_its_own(started: Started) -> None:
     assert os.getsid(started.process.pid) == started.process.pid
     assert os.getsid(0) != started.process.pid

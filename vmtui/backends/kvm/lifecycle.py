@@ -75,6 +75,11 @@ async def start(machine: Machine, taken: set[int], cpus: Tuned) -> list[str]:
     if not installed():
         raise missing(QEMU)
     await asyncio.to_thread(disks.check_bases, machine.name, definition.disk, "started")
+    if machine.record is not None and (last := Process.ending(machine.record)) is not None:
+        try:
+            await last.wait(machine.name)
+        finally:
+            last.release()
     definition, told = await _with_free_ports(machine, definition, taken)
     firmware.prepare(definition.firmware, machine.folder, keys=definition.firmware_keys)
     place = await outfitted(machine.name, definition, machine.place)

@@ -116,6 +116,24 @@ class Process:
             return None
         return cls(pid, descriptor)
 
+    @classmethod
+    def ending(cls, record: Record) -> Process | None:
+        """That of `record` for as long as any of its threads runs, else None.
+
+        The first thread, which is all that /proc tells of a process, may end before the others;
+        they hold its files, and the locks on them.
+        """
+        if record.pid <= 0 or record.boot_id != boot_id():
+            return None
+        try:
+            descriptor = os.pidfd_open(record.pid)
+        except OSError:
+            return None
+        if start_ticks(record.pid) == record.start_ticks:
+            return cls(record.pid, descriptor)
+        os.close(descriptor)
+        return None
+
     def _on_exit(self) -> None:
         asyncio.get_running_loop().remove_reader(self._descriptor)
         if self._child:
@@ -147,6 +165,10 @@ class Process:
     async def kill_and_wait(self, name: str) -> None:
         """Kill it and wait for the end. Raises OperationError if the kernel can't end it."""
         self.kill()
+        await self.wait(name)
+
+    async def wait(self, name: str) -> None:
+        """Wait for the end of one that was killed. Raises OperationError as `kill_and_wait`."""
         try:
             async with asyncio.timeout(KILL_TIMEOUT_S):
                 await self.exited()
