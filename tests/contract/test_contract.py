@@ -474,7 +474,7 @@ async def test_the_console_reaches_a_shell_and_can_be_taken_over(
             await other.console(vm)
         assert isinstance(backend, Watchable)
         watched = await backend.watch_console(vm, history_bytes=HISTORY_BYTES)
-        assert b"42-answer" in await past(watched)
+        await hears(watched, b"42-answer")
         second = await other.console(vm, force=True, history_bytes=HISTORY_BYTES)
         assert await drained(first)
         assert first.ending is Ending.TAKEN
@@ -549,9 +549,14 @@ async def prompt(backend: Backend, vm: VMId) -> None:
 
 async def say(console: Console, words: bytes, answer: bytes) -> None:
     await console.write(words)
+    await hears(console, answer)
+
+
+async def hears(console: Console, words: bytes) -> None:
+    """Read until the guest has said that: what it prints is in its log a moment later."""
     text = b""
     async with asyncio.timeout(20):
-        while answer not in text:
+        while words not in text:
             piece = await console.read()
             assert piece, (console.ended_because, text)
             text += piece

@@ -313,6 +313,7 @@ async def test_what_is_stored_keeps_passwords_keys_and_variables(
     variables = system_libvirtd.root / f"lib/qemu/nvram/{name}_VARS.fd"
     kept = variables.read_bytes()
     await change(backend, vm, Assign("memory", 96 * MIB), Assign("watchdog", "i6300esb"))
+    await change(backend, vm, Assign("watchdog.action", "pause"))
     await change(backend, vm, Assign("name", f"{name}-renamed"))
     assert (await backend.vm(vm)).name == f"{name}-renamed"
     await backend.power(vm, Power.START)

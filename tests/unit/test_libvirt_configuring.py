@@ -388,6 +388,21 @@ def test_passwords_are_not_shown() -> None:
     assert "passwdValidTo='2030-04-09T15:51:00'" in shown
 
 
+def test_the_chipset_of_its_machine_has_a_watchdog_of_its_own() -> None:
+    root = parsed(
+        re.sub("<devices>", "<devices><watchdog model='itco' action='reset'/>", CORPUS["plain"])
+    )
+    before = text_of(root)
+    assert TABLE.value(root, "watchdog") == "off"
+    TABLE.apply(root, Assign("watchdog", "i6300esb"))
+    TABLE.apply(root, Assign("watchdog.action", "pause"))
+    found = {one.get("model"): one.get("action") for one in root.iterfind("devices/watchdog")}
+    assert found == {"itco": "pause", "i6300esb": "pause"}
+    TABLE.apply(root, Assign("watchdog.action", "reset"))
+    TABLE.apply(root, Assign("watchdog", "off"))
+    assert text_of(root) == before
+
+
 def test_a_profile_is_one_word_for_several_settings() -> None:
     host = HostCpus(usual_shares=1024, free=(2, 3, 5), all="0-7")
     table = Table(host)

@@ -143,18 +143,20 @@ def _write_watchdog(root: Element, value: Value) -> None:
     if value == "off":
         take_out(found)
     elif found is None:
-        put(_devices(root), made("watchdog", {"model": "i6300esb", "action": "reset"}))
+        action = got(root, "devices/watchdog", "action") or "reset"
+        put(_devices(root), made("watchdog", {"model": "i6300esb", "action": action}))
 
 
 def _write_action(root: Element, value: Value) -> None:
-    found = root.find(_WATCHDOG)
-    if found is not None:
-        found.set("action", words(value))
+    # QEMU has one for all of them.
+    for one in root.iterfind("devices/watchdog"):
+        one.set("action", words(value))
 
 
 def _other_watchdog(root: Element) -> str:
+    # That of q35's chipset is always there; libvirt writes it down since 9.1.
     models = [one.get("model", "") for one in root.iterfind("devices/watchdog")]
-    other = next((model for model in models if model != "i6300esb"), "")
+    other = next((model for model in models if model not in ("i6300esb", "itco")), "")
     return f"it has one of the kind {other}: edit the definition" if other else ""
 
 
