@@ -43,7 +43,7 @@ XML = """
 <domain type='qemu'><name>{name}</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>
 <os firmware='efi'><type machine='q35'>hvm</type><firmware>
 <feature enabled='yes' name='secure-boot'/><feature enabled='yes' name='enrolled-keys'/>
-</firmware>{nvram}</os><features><acpi/><smm state='on'/></features>
+</firmware></os><features><acpi/><smm state='on'/></features>
 <devices><tpm model='tpm-crb'>{tpm}</tpm>{devices}</devices></domain>
 """
 
@@ -129,13 +129,10 @@ async def told(
 
 def defined(daemon: PrivateLibvirtd, tpm: str = TPM, devices: str = "") -> VMId:
     """A domain with UEFI and a TPM that was never started."""
-    name, nvram = f"around-{next(_numbers)}", ""
-    if not daemon.places.session:
-        # Its own folder is another one for us, and some versions write that down.
-        nvram = f"<nvram>{variables_of(daemon, name)}</nvram>"
-    xml = XML.format(name=name, tpm=tpm, devices=devices, nvram=nvram)
+    xml = XML.format(name=f"around-{next(_numbers)}", tpm=tpm, devices=devices)
     with daemon.client() as connection:
-        return VMId(connection.defineXML(xml).UUIDString())
+        stored = connection.defineXML(xml).XMLDesc(0)
+        return VMId(connection.defineXML(daemon.seen_by_both(stored)).UUIDString())
 
 
 def start_paused(daemon: PrivateLibvirtd, vm: VMId) -> None:
