@@ -64,7 +64,7 @@ class PrivateLibvirtd:
         return path
 
     def seen_by_both(self, xml: str) -> str:
-        """A definition whose UEFI variables, which later versions write down, are there for us too."""
+        """A definition whose variables, if it says where they are, are there for us too."""
         return xml.replace(f"{_VARIABLES}/", f"{self.outside(_VARIABLES)}/")
 
     @staticmethod
