@@ -183,9 +183,13 @@ async def test_a_cloud_image_becomes_a_vm_and_a_clone_another(
         await home.vmtui("shutdown", "web")
         await home.vmtui("wait", "web", "--for", "off")
         await home.vmtui("clone", "web", "twin")
-        await home.vmtui("start", "web", "twin")
-        again, twin = await asyncio.gather(home.reached("web"), home.reached("twin"))
-        assert again == replace(first, boot=again.boot)
+        # What a guest does at its second boot is the same over either connection.
+        boots_again = uri == "kvm:"
+        await home.vmtui("start", "twin", *(["web"] if boots_again else []))
+        twin, *agains = await asyncio.gather(
+            home.reached("twin"), *([home.reached("web")] if boots_again else [])
+        )
+        assert agains == [replace(first, boot=again.boot) for again in agains]
         assert twin.machine != first.machine
         assert twin.host_key.split()[1] != first.host_key.split()[1]
 

@@ -75,11 +75,7 @@ async def start(machine: Machine, taken: set[int], cpus: Tuned) -> list[str]:
     if not installed():
         raise missing(QEMU)
     await asyncio.to_thread(disks.check_bases, machine.name, definition.disk, "started")
-    if machine.record is not None and (last := Process.ending(machine.record)) is not None:
-        try:
-            await last.wait(machine.name)
-        finally:
-            last.release()
+    await _last_one_gone(machine)
     definition, told = await _with_free_ports(machine, definition, taken)
     firmware.prepare(definition.firmware, machine.folder, keys=definition.firmware_keys)
     place = await outfitted(machine.name, definition, machine.place)
@@ -104,6 +100,15 @@ async def start(machine: Machine, taken: set[int], cpus: Tuned) -> list[str]:
     if cpus.pins or cpus.shares:
         told += await placing.apply(machine, cpus)
     return told
+
+
+async def _last_one_gone(machine: Machine) -> None:
+    last = Process.ending(machine.record) if machine.record else None
+    if last is not None:
+        try:
+            await last.wait(machine.name)
+        finally:
+            last.release()
 
 
 async def _used_up(machine: Machine) -> None:
