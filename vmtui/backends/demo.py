@@ -42,9 +42,6 @@ GUEST_BOOT_S = 0.05
 RECENT_S = 0.02
 """Counters of a VM that are no older are not computed again."""
 
-COMPUTED_AT_ONCE = 50
-"""VMs whose counters are computed before other work gets its turn."""
-
 # What each operation needs, and the state that it leads to.
 _POWER: dict[Power, tuple[frozenset[State], State]] = {
     Power.START: (INACTIVE_STATES, State.RUNNING),
@@ -130,7 +127,8 @@ class DemoBackend(DemoAround, DemoMerging, DemoTrash, DemoMaking, DemoConsoles, 
     async def host_counters(self) -> HostCounters:
         """A host that does what its VMs do, and a little more."""
         at_s = self._clock()
-        active = [self._counters(vm, at_s) for vm in self._vms.values() if vm.state.active]
+        everyone = self.in_turns(list(self._vms))
+        active = [self._counters(vm, at_s) async for vm in everyone if vm.state.active]
         up_s = at_s - self._started_s
         figures = host_counters(at_s, up_s, HOST_CPUS, HOST_MEMORY_BYTES, active)
         return replace(figures, ksm=self.merged(active))
@@ -148,15 +146,8 @@ class DemoBackend(DemoAround, DemoMerging, DemoTrash, DemoMaking, DemoConsoles, 
 
     async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
         """Smooth loads with a phase of their own for each VM."""
-        found: dict[VMId, Counters | Stalled] = {}
-        for place, vm_id in enumerate(vms, 1):
-            vm = self._vms.get(vm_id)
-            if vm is None or not vm.state.active:
-                continue
-            found[vm_id] = self._counters(vm, self._clock())
-            if place % COMPUTED_AT_ONCE == 0:
-                await asyncio.sleep(0)  # a real one waits for answers; this one only computes
-        return found
+        asked = self.in_turns(vms)
+        return {vm.id: self._counters(vm, self._clock()) async for vm in asked if vm.state.active}
 
     def _counters(self, vm: VM, at_s: float) -> Counters:
         known = self._recent.get(vm.id)

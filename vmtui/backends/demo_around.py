@@ -217,7 +217,7 @@ class DemoAround(DemoHardware):
         )
         everywhere = frozenset(range(count))
         placed = []
-        for vm in self._vms.values():
+        async for vm in self.in_turns(list(self._vms)):
             now = self.machine(vm).now
             if now is None:
                 continue
