@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 
 from vmtui.backends.base import ProgressSink
@@ -136,16 +136,19 @@ class DemoHardware:
 
     def _situation(self, vm: VM, after: Definition) -> Situation:
         cpus, memory_bytes = self.host_room()
-        users = {
-            _address(fitted.device): self._vms[other].name
-            for other, machine in self._machines.items()  # made up, none has any
-            if other != vm.id and other in self._vms
-            for fitted in machine.stored.devices.values()
-            if _address(fitted.device)
-        }
+        others = [other for other in self._vms.values() if other.id != vm.id]
+        users = {address: other.name for other in others for address in self._addresses(other)}
         now = self.machine(vm).now
-        taken = frozenset(other.name for other in self._vms.values() if other.id != vm.id)
+        taken = frozenset(other.name for other in others)
         return Situation(now is not None, now, after, cpus, memory_bytes, users, taken)
+
+    def _addresses(self, vm: VM) -> Iterable[str]:
+        """Of what only one VM can have; whose hardware is not made up yet has its disks."""
+        machine = self._machines.get(vm.id)
+        if machine is None:
+            return [disk.source for disk in vm.disks if disk.source]
+        fitted = machine.stored.devices.values()
+        return filter(None, (_address(one.device) for one in fitted))
 
     async def plan(self, vm: VMId, changes: Sequence[Change], when: When = When.AUTO) -> ChangePlan:
         """Each change on top of those before it, judged by what all come to."""
