@@ -13,13 +13,12 @@ from textual.theme import Theme
 
 from vmtui import theming
 from vmtui.actions import BY_ID
-from vmtui.backends.base import Endpoint
-from vmtui.backends.registry import endpoints, shelf_for
+from vmtui.backends.registry import shelf_for, usable_endpoints
 from vmtui.balance.balancer import Balancer
 from vmtui.config import Config, load, themes_path
 from vmtui.consoles import OpenConsoles, Redraws
 from vmtui.ending import ending_on_signals
-from vmtui.errors import ConfigError, MissingError, VmtuiError
+from vmtui.errors import ConfigError, VmtuiError
 from vmtui.fleet import Fleet
 from vmtui.readable import readable
 from vmtui.screens.app_verbs import AppVerbs
@@ -209,7 +208,9 @@ class VmtuiApp(AppVerbs):
         if self.context.suspended or not self.screen_stack:
             return
         fit(self)
-        getattr(self.screen, "tick", lambda: None)()
+        tick = getattr(self.screen, "tick", None)
+        if tick is not None:
+            tick()
 
     # -- themes ------------------------------------------------------------------------------
 
@@ -250,7 +251,7 @@ def run(
     """
     config = config or load()
     read_only = read_only or config.read_only
-    usable, notices = _endpoints(uris, read_only=read_only, trash_days=config.trash_days)
+    usable, notices = usable_endpoints(uris, read_only=read_only, trash_days=config.trash_days)
 
     async def session() -> int:
         fleet = Fleet(
@@ -280,21 +281,3 @@ async def show(app: VmtuiApp) -> int:
         finally:
             await app.fleet.close()
     return 128 + ending.received if ending.received else app.return_code or 0
-
-
-def _endpoints(
-    uris: Sequence[str], *, read_only: bool, trash_days: float
-) -> tuple[list[Endpoint], list[str]]:
-    # A library that is missing costs its connections, not the others.
-    usable: list[Endpoint] = []
-    notices: list[str] = []
-    missing: MissingError | None = None
-    for uri in dict.fromkeys(uris):
-        try:
-            usable += endpoints([uri], read_only=read_only, trash_days=trash_days)
-        except MissingError as error:
-            missing = error
-            notices.append(error.what)
-    if missing is not None and not usable:
-        raise missing
-    return usable, notices

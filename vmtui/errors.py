@@ -114,15 +114,6 @@ class OperationError(VmtuiError):
     """The hypervisor tried, and failed."""
 
 
-def unchecked_kernel(what: str) -> UnsupportedError:
-    """The one refusal of Secure Boot for a kernel that QEMU boots itself."""
-    return UnsupportedError(
-        f"{what} can't have Secure Boot",
-        why="that does not check a kernel that QEMU boots itself",
-        hint="Choose UEFI, or make a VM that boots from a disk.",
-    )
-
-
 def read_only(what: str) -> RefusedError:
     """The one refusal of every change under `--read-only`."""
     return RefusedError(

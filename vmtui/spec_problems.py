@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from vmtui.cloud_problems import cloud_problems
 from vmtui.model import Firmware
 from vmtui.parts import NetworkKind, NicSpec
+from vmtui.secure_boot import BOOT_OTHERWISE, UNCHECKED_KERNEL
 from vmtui.spec import Boot, BootKind, Limits, Problem, VMSpec, name_problem
 from vmtui.units import MIB, TIB, plain, size
 
@@ -184,12 +185,7 @@ def _firmware_problems(spec: VMSpec, limits: Limits) -> Iterable[Problem]:
     elif made_for is not None and made_for is not Firmware.BIOS and spec.firmware is Firmware.BIOS:
         yield Problem("firmware", f"{_named(spec.boot)} starts from UEFI only.", "Choose UEFI.")
     elif spec.boot.kind in DIRECT and spec.firmware is Firmware.SECURE_BOOT:
-        which = "micro's" if spec.boot.kind is BootKind.MICRO else "this"
-        yield Problem(
-            "firmware",
-            f"Secure Boot does not check {which} kernel: QEMU boots it itself.",
-            "Choose UEFI, or an image that boots from a disk.",
-        )
+        yield Problem("firmware", f"{UNCHECKED_KERNEL}.", BOOT_OTHERWISE)
     if spec.firmware is not Firmware.BIOS:
         yield from _missing("firmware", spec.firmware.value, limits)
     if spec.tpm:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -18,7 +19,9 @@ from vmtui.backends.base import DeletePlan
 from vmtui.backends.demo import DemoBackend
 from vmtui.hardware.around import TpmFacts, TpmHealth
 from vmtui.hardware.changes import Change, ChangePlan, When
-from vmtui.hardware.settings import SETTINGS
+from vmtui.hardware.settings import SETTINGS, setting
+from vmtui.hardware.tree import Entry
+from vmtui.hardware.values import Value
 from vmtui.model import VM, VMId
 from vmtui.screens.ask import AskScreen
 from vmtui.screens.attaching import AskDevice
@@ -133,6 +136,29 @@ async def test_switches_turn_and_choices_are_chosen() -> None:
         await at(pilot, app, "name")
         await press(pilot, "enter")
         await until(pilot, lambda: "it runs: shut it down first" in said(app))
+
+
+@pytest.mark.parametrize("key", ["cpu.quota", "memory.plugged", "disk.vda.cache"])
+async def test_all_that_is_said_of_a_setting_is_on_a_small_screen(key: str) -> None:
+    last_row = Region(40, 23, 40, 1)
+    entry = Entry(key, None, None, choices=("none", "writeback"))
+
+    async def never(value: Value) -> ChangePlan:
+        raise AssertionError(value)
+
+    async with running(size=(80, 24)) as (app, pilot):
+        editor = EntryEditor(entry, last_row, 12, never)
+        await app.push_screen(editor)
+        words = " ".join(setting(key).help.split())
+        await until(pilot, lambda: words in told(app, last_row))
+        assert "Esc cancels" in told(app, last_row)
+        optional = isinstance(editor.field, Input)  # what can be chosen names the default itself
+        assert told(app, last_row).endswith("empty: the default") is optional
+
+
+def told(app: VmtuiApp, place: Region) -> str:
+    """The words on the columns of a pane."""
+    return " ".join(" ".join(line[place.x :] for line in whole(app).splitlines()).split())
 
 
 async def test_devices_are_attached_and_detached() -> None:

@@ -57,6 +57,7 @@ async def test_one_that_ends_as_it_is_connected_to_is_told(monkeypatch: pytest.M
         while client.runstate is Runstate.RUNNING:  # until its reader has seen the end
             await asyncio.sleep(0)
 
+    # The library's own, not public: nothing that is lies between its reader and its last look.
     establish = QMPClient._establish_session
     monkeypatch.setattr(QMPClient, "_establish_session", begun)
     with tempfile.TemporaryDirectory(prefix="vmtui-") as folder:

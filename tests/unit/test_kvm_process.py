@@ -66,7 +66,7 @@ ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 0)
 """Its first thread calls exit(2) for itself; the other one ends when it is told to."""
 
 
-async def test_one_is_ending_until_its_last_thread_has() -> None:
+async def test_one_is_there_until_its_last_thread_has_ended() -> None:
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", HEADLESS), stdin=asyncio.subprocess.PIPE
     )
@@ -75,8 +75,8 @@ async def test_one_is_ending_until_its_last_thread_has() -> None:
         while command_line(child.pid):
             await asyncio.sleep(0.01)
     assert Process.adopt(record) is None
-    assert Process.ending(msgspec.structs.replace(record, start_ticks=1)) is None
-    ending = Process.ending(record)
+    assert Process.with_any_thread(msgspec.structs.replace(record, start_ticks=1)) is None
+    ending = Process.with_any_thread(record)
     assert ending is not None
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
@@ -86,7 +86,7 @@ async def test_one_is_ending_until_its_last_thread_has() -> None:
     await ending.wait("it")
     await child.wait()
     ending.release()
-    assert Process.ending(record) is None
+    assert Process.with_any_thread(record) is None
 
 
 async def test_it_has_a_session_of_its_own(started: Started) -> None:

@@ -168,7 +168,7 @@ NIC = NicSpec(forwards=(Forward(22, 2222),))
         (
             replace(GOOD, boot=MICRO, firmware=Firmware.SECURE_BOOT),
             "firmware",
-            "Secure Boot does not check micro's kernel: QEMU boots it itself. Choose UEFI, or",
+            "Secure Boot does not check a kernel that QEMU boots itself. Choose UEFI, or",
         ),
         (
             replace(GOOD, boot=Boot(BootKind.DISK, image="new", firmware=Firmware.UEFI)),

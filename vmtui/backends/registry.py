@@ -70,6 +70,27 @@ def endpoints(
     ]
 
 
+def usable_endpoints(
+    uris: Sequence[str], *, read_only: bool = False, trash_days: float = TRASH_DAYS
+) -> tuple[list[Endpoint], list[str]]:
+    """As `endpoints`, and what of them is missing: a library costs its connections, not the others.
+
+    Raises MissingError where nothing is left, and InputError.
+    """
+    usable: list[Endpoint] = []
+    notices: list[str] = []
+    missing: MissingError | None = None
+    for uri in dict.fromkeys(uris):
+        try:
+            usable += endpoints([uri], read_only=read_only, trash_days=trash_days)
+        except MissingError as error:
+            missing = error
+            notices.append(error.what)
+    if missing is not None and not usable:
+        raise missing
+    return usable, notices
+
+
 def shelf_for(uris: Sequence[str]) -> Shelf:
     """Where VMs of these connections get their images from; those of the demo are not real."""
     if uris and all(uri.startswith("demo:") for uri in uris):

@@ -27,7 +27,6 @@ Judge = Callable[[Value], Awaitable[ChangePlan]]
 """What a value would do. Raises what `Configures.plan` does."""
 
 UNSET = ""
-LINES = 3
 EXAMPLES = {
     Kind.SIZE: "such as 512M or 1.5G",
     Kind.COUNT: "a whole number",
@@ -40,15 +39,16 @@ class EntryEditor(Modal[ChangePlan | None]):
 
     DEFAULT_CSS = """
     EntryEditor { background: transparent; }
-    EntryEditor > Vertical { height: 3; background: $panel; }
+    EntryEditor > Vertical { position: absolute; constrain: none inside; height: auto;
+        background: $panel; }
     EntryEditor #line { height: 1; }
     EntryEditor #label { color: $primary; text-style: bold; }
     EntryEditor Input { width: 1fr; height: 1; border: none; padding: 0;
         background: $primary 25%; }
     EntryEditor Choice { background: $primary 25%; }
-    EntryEditor #said { height: 1; padding: 0 2; color: $text-muted; }
+    EntryEditor #said { height: auto; min-height: 1; padding: 0 2; color: $text-muted; }
     EntryEditor #said.-problem { color: $error; }
-    EntryEditor #keys { height: 1; padding: 0 2; color: $text-muted; }
+    EntryEditor #keys { height: auto; padding: 0 2; color: $text-muted; }
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -87,7 +87,8 @@ class EntryEditor(Modal[ChangePlan | None]):
 
     def _keys(self) -> str:
         choosing = "← → choose · " if isinstance(self._field, Choice) else ""
-        unset = " · empty: the default" if self._setting.form.optional else ""
+        typed_nothing = self._setting.form.optional and isinstance(self._field, Input)
+        unset = " · empty: the default" if typed_nothing else ""
         hint = EXAMPLES.get(self._setting.form.kind, "")
         hint = f" · {hint}" if hint else ""
         return f"{choosing}Enter shows what it would do · Esc cancels{hint}{unset}"
@@ -96,8 +97,7 @@ class EntryEditor(Modal[ChangePlan | None]):
         """Where the setting stands."""
         box = self.query_one(Vertical)
         box.styles.width = self._place.width
-        top = max(0, min(self._place.y, self.size.height - LINES))
-        box.styles.offset = (self._place.x, top)
+        box.styles.offset = (self._place.x, self._place.y)
         self._field.focus()
         self._say(self._setting.help)
 

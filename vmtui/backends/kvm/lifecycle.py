@@ -103,7 +103,7 @@ async def start(machine: Machine, taken: set[int], cpus: Tuned) -> list[str]:
 
 
 async def _last_one_gone(machine: Machine) -> None:
-    last = Process.ending(machine.record) if machine.record else None
+    last = Process.with_any_thread(machine.record) if machine.record else None
     if last is not None:
         try:
             await last.wait(machine.name)

@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -100,7 +100,26 @@ class Process:
         `pid` stands in where the record was written before the pid was known; then the command
         line alone is the proof (it names the VM's private sockets).
         """
-        pid = record.pid or pid
+        return cls._held(
+            record,
+            record.pid or pid,
+            lambda pid: (
+                command_line(pid) == record.argv
+                and record.start_ticks in (0, start_ticks(pid) or -1)
+            ),
+        )
+
+    @classmethod
+    def with_any_thread(cls, record: Record) -> Process | None:
+        """That of `record` for as long as any of its threads is there, else None.
+
+        The first thread, which is all that /proc tells of a process, may end before the others;
+        they hold its files, and the locks on them.
+        """
+        return cls._held(record, record.pid, lambda pid: start_ticks(pid) == record.start_ticks)
+
+    @classmethod
+    def _held(cls, record: Record, pid: int, same: Callable[[int], bool]) -> Process | None:
         if pid <= 0 or record.boot_id != boot_id():
             return None
         try:
@@ -108,29 +127,8 @@ class Process:
         except OSError:
             return None
         # Looked at after the pidfd is held: what is checked is what is held.
-        same = command_line(pid) == record.argv and (
-            record.start_ticks in (0, start_ticks(pid) or -1)
-        )
-        if not same:
-            os.close(descriptor)
-            return None
-        return cls(pid, descriptor)
-
-    @classmethod
-    def ending(cls, record: Record) -> Process | None:
-        """That of `record` for as long as any of its threads runs, else None.
-
-        The first thread, which is all that /proc tells of a process, may end before the others;
-        they hold its files, and the locks on them.
-        """
-        if record.pid <= 0 or record.boot_id != boot_id():
-            return None
-        try:
-            descriptor = os.pidfd_open(record.pid)
-        except OSError:
-            return None
-        if start_ticks(record.pid) == record.start_ticks:
-            return cls(record.pid, descriptor)
+        if same(pid):
+            return cls(pid, descriptor)
         os.close(descriptor)
         return None
 

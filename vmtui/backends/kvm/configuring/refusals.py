@@ -13,8 +13,9 @@ from vmtui.backends.kvm import autostart, firmware, placing
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.program import QEMU
 from vmtui.command import missing, run
-from vmtui.errors import InputError, MissingError, UnsupportedError, unchecked_kernel
+from vmtui.errors import InputError, MissingError, UnsupportedError
 from vmtui.model import Accel, Firmware
+from vmtui.secure_boot import unchecked_kernel
 from vmtui.spec_problems import DIRECT
 from vmtui.units import KIB, parse_size_bytes, size
 

@@ -29,12 +29,13 @@ from vmtui.backends.libvirt.configuring.situation import Situation, capabilities
 from vmtui.backends.libvirt.listing import attempt, attempt_all, lookup
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.translate import reason
-from vmtui.errors import InputError, MissingError, StateError, UnsupportedError, unchecked_kernel
+from vmtui.errors import InputError, MissingError, StateError, UnsupportedError
 from vmtui.hardware.devices import HostDevice
 from vmtui.hardware.settings import setting
 from vmtui.hardware.values import Value
 from vmtui.model import Firmware
 from vmtui.parts import NetworkKind, NicSpec
+from vmtui.secure_boot import unchecked_kernel
 from vmtui.units import size
 
 _NOT_TRIED = ("devices/interface", "devices/hostdev")
