@@ -346,6 +346,8 @@ async def test_counters_grow_within_one_run_and_start_anew_with_the_next(
     vm = await made(backend, case.spec(name))
     assert await backend.counters([vm]) == {}, "a VM that is off has none"
     await backend.power(vm, Power.START)
+    together = await asyncio.gather(*(backend.counters([vm]) for _ in range(3)))
+    assert all(one.keys() <= {vm} for one in together), "whoever asks beside others"
     first = await sampled(backend, vm)
     await until(lambda: time.monotonic() > first.at_s + 0.05)
     second = await sampled(backend, vm)

@@ -80,6 +80,7 @@ class Sampler:
         self._connect = connect
         self._processes = processes
         self._bridge: Bridge | None = None
+        self._connecting = asyncio.Lock()
         self._looking: asyncio.Future[Glances] | None = None
         self._looking_since_s = 0.0
         self._seen: Glances = {}
@@ -110,21 +111,24 @@ class Sampler:
 
     async def _look(self) -> Glances:
         """All active domains; where libvirt keeps us waiting, the last ones with what is newer."""
-        if self._bridge is None:
-            self._bridge = await self._connect()
+        async with self._connecting:
+            if self._bridge is None:
+                self._bridge = await self._connect()
+        bridge = self._bridge
         if self._looking is None:
             self._looking_since_s = time.monotonic()
             each = not self._survey.bulk
-            self._looking = self._bridge.start(_glances, self._processes, each)
+            self._looking = bridge.start(_glances, self._processes, each)
+        looking = self._looking  # also of others that ask meanwhile
         deadline_s = self._deadline_s if self._seen else PATIENCE_S
-        done, _ = await asyncio.wait({self._looking}, timeout=deadline_s)
+        done, _ = await asyncio.wait({looking}, timeout=deadline_s)
         if done:
-            looked, self._looking = self._looking, None
+            if self._looking is looking:
+                self._looking = None
             try:
-                self._seen = looked.result()
+                self._seen = looking.result()
             except libvirt.libvirtError as error:
-                lost = self._bridge.lost
-                raise lost or translated(error, "read statistics", self._bridge.uri) from error
+                raise bridge.lost or translated(error, "read statistics", bridge.uri) from error
         else:
             # Such as while it starts a VM, whose lock holds up a look at all of them.
             self._seen = {vm: self._renewed(vm, glance) for vm, glance in self._seen.items()}
