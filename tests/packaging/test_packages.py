@@ -76,7 +76,7 @@ def pipx_install(what: str, home: Path) -> None:
         "--force",
         "--skip-maintenance",
         "--pip-args",
-        f"--constraint {ROOT / 'constraints.txt'}",
+        f"--no-compile --constraint {ROOT / 'constraints.txt'}",
         what,
         PIPX_HOME=str(home / "pipx"),
         PIPX_BIN_DIR=str(home / "bin"),
