@@ -5,10 +5,10 @@
 .PHONY: help run setup dev lint test check quick guests alone hard bench reference pictures dist format clean
 
 PYTHON := .venv/bin/python
-# Quick tests wait more than they work; a guest takes a CPU. Those that measure run last, alone.
+# Tests wait for others nearly as long as they work. Those that measure run last, alone.
 PYTEST := $(PYTHON) -m pytest
 QUICK := -n 4 --dist worksteal -m "not slow and not alone"
-GUESTS := -n 2 --dist worksteal -m "slow and not alone"
+GUESTS := -n 4 --dist worksteal -m "slow and not alone"
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18

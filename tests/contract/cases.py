@@ -139,8 +139,7 @@ async def opened(backend: B) -> AsyncIterator[B]:
     try:
         yield backend
     finally:
-        for vm in await backend.vms():
-            await wiped(backend, vm.id)
+        await asyncio.gather(*(wiped(backend, vm.id) for vm in await backend.vms()))
         await backend.close()
 
 

@@ -149,6 +149,8 @@ class PrivateLibvirtd:
 
     def clear(self) -> None:
         """Remove all VMs; the daemon goes on."""
+        # Asked to end, each QEMU takes two seconds.
+        self._end("qemu-system-x86_64")
         with self.client() as connection:
             for domain in connection.listAllDomains():
                 with contextlib.suppress(libvirt.libvirtError):
@@ -162,15 +164,19 @@ class PrivateLibvirtd:
 
     def stop(self) -> None:
         """End it, the VMs, and all that it started; remove its folders."""
-        for process in self._children():
-            with contextlib.suppress(psutil.Error):
-                process.send_signal(signal.SIGKILL)
+        self._end()
         self.kill(signal.SIGTERM) if self._daemon else None
         for process in self._children():
             with contextlib.suppress(psutil.Error):
                 process.send_signal(signal.SIGKILL)
                 process.wait(STOP_TIMEOUT_S)
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def _end(self, program: str = "") -> None:
+        for process in self._children():
+            with contextlib.suppress(psutil.Error):
+                if program in " ".join(process.cmdline()[:1]):
+                    process.send_signal(signal.SIGKILL)
 
     def _children(self) -> list[psutil.Process]:
         """QEMU, swtpm and virtlogd, each by its pid file and only if it is of this place."""

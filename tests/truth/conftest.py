@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -32,18 +31,6 @@ async def rig(request: pytest.FixtureRequest, micro_image: None) -> AsyncIterato
     else:
         async with over_libvirt(request.getfixturevalue("libvirtd")) as made:
             yield made
-
-
-@pytest.fixture
-def _aside() -> Iterator[tuple[int, int]]:
-    """Two CPUs; the tests themselves keep to the second, and off what they measure."""
-    allowed = os.sched_getaffinity(0)
-    if len(allowed) < 2:
-        pytest.skip("needs two CPUs")
-    first, second = sorted(allowed)[:2]
-    os.sched_setaffinity(0, {second})
-    yield first, second
-    os.sched_setaffinity(0, allowed)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from tests.truth.kernel import LAST, Curve, place, process_ran_s, spent, vcpu_threads
+from tests.truth.kernel import LAST, Curve, aside, place, process_ran_s, spent, vcpu_threads
 from tests.truth.rigs import Rig
 from tests.truth.shell import GuestShell
 from tests.truth.watched import (
@@ -70,22 +70,23 @@ def of_host(row: VMView) -> float | None:
     return BY_ID["cpu_host"].of(row)
 
 
-async def test_one_busy_vcpu_of_two(rig: Rig, _aside: tuple[int, int]) -> None:
+async def test_one_busy_vcpu_of_two(rig: Rig) -> None:
     vm = await rig.started(vcpus=2)
     async with GuestShell.of(rig.backend, vm) as shell:
         await shell.run(f"{BUSY} taskset -p 2 $! >/dev/null")
     pid = await rig.process(vm)
     idle, busy = vcpu_threads(pid)
-    place(pid, busy, _aside[0])
-    place(pid, idle, _aside[1])
     reads = [partial(process_ran_s, pid), partial(ran_s, pid, busy), partial(waited_s, pid, busy)]
-    async with (
-        Curve.watching(*reads) as (process, running, waiting),
-        Watched.over(rig, vm) as [watched],
-    ):
-        rows = await settled(watched)
-        for curve in (process, running, waiting):
-            curve.look()
+    with aside() as (first, second):
+        place(pid, busy, first)
+        place(pid, idle, second)
+        async with (
+            Curve.watching(*reads) as (process, running, waiting),
+            Watched.over(rig, vm) as [watched],
+        ):
+            rows = await settled(watched)
+            for curve in (process, running, waiting):
+                curve.look()
 
     # Read is what was.
     span = cpu_at_s(rows[0]), cpu_at_s(rows[-1])
@@ -114,22 +115,26 @@ async def test_one_busy_vcpu_of_two(rig: Rig, _aside: tuple[int, int]) -> None:
     assert host == [pytest.approx(core_of(row) / (os.cpu_count() or 1)) for row in rows]
 
 
-async def test_ready_time_of_two_busy_guests(rig: Rig, _aside: tuple[int, int]) -> None:
-    vms = [await rig.started() for _ in range(2)]
-    for vm in vms:
-        async with GuestShell.of(rig.backend, vm) as shell:
-            await shell.run(BUSY)
+async def test_ready_time_of_two_busy_guests(rig: Rig) -> None:
+    vms = await asyncio.gather(rig.started(), rig.started())
+    await asyncio.gather(*(made_busy(rig, vm) for vm in vms))
     pids = [await rig.process(vm) for vm in vms]
     threads = [vcpu_threads(pid)[0] for pid in pids]
-    for pid, thread in zip(pids, threads, strict=True):
-        place(pid, thread, _aside[0])
-    for used, ready in await used_and_ready(rig, vms, pids, threads):
-        assert (used, ready) == pytest.approx((50, 50), abs=IDEAL), "one core for two"
+    with aside() as (first, second):
+        for pid, thread in zip(pids, threads, strict=True):
+            place(pid, thread, first)
+        for used, ready in await used_and_ready(rig, vms, pids, threads):
+            assert (used, ready) == pytest.approx((50, 50), abs=IDEAL), "one core for two"
 
-    # The second core is the tests' own too: they come first there, so only the other is judged.
-    place(pids[1], threads[1], _aside[1], niceness=LAST)
-    [(used, ready)] = await used_and_ready(rig, vms[:1], pids[:1], threads[:1])
-    assert (used, ready) == pytest.approx((100, 0), abs=IDEAL), "a core each"
+        # The second is the tests' own too: they come first there, so only the other is judged.
+        place(pids[1], threads[1], second, niceness=LAST)
+        [(used, ready)] = await used_and_ready(rig, vms[:1], pids[:1], threads[:1])
+        assert (used, ready) == pytest.approx((100, 0), abs=IDEAL), "a core each"
+
+
+async def made_busy(rig: Rig, vm: VMId) -> None:
+    async with GuestShell.of(rig.backend, vm) as shell:
+        await shell.run(BUSY)
 
 
 async def used_and_ready(

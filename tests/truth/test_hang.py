@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -36,7 +37,7 @@ def stopped(pid: int) -> Iterator[None]:
 
 
 async def test_a_qemu_that_hangs_costs_the_others_nothing(rig: Rig, no_stalls: None) -> None:
-    vms = [await rig.started() for _ in range(3)]
+    vms = await asyncio.gather(*(rig.started() for _ in range(3)))
     pid = await rig.process(vms[0])
     async with Watched.over(rig, *vms) as [hung, *others], Lateness.measured() as lateness:
         for one in (hung, *others):
