@@ -149,7 +149,7 @@ class PrivateLibvirtd:
 
     def clear(self) -> None:
         """Remove all VMs; the daemon goes on."""
-        # Asked to end, each QEMU takes two seconds.
+        # libvirt waits for one that it ends until init has seen that too: here and there seconds.
         self._end("qemu-system-x86_64")
         with self.client() as connection:
             for domain in connection.listAllDomains():

@@ -89,7 +89,7 @@ rm -rf /var/lib/apt/lists/* /var/log/*.log /var/log/journal /debootstrap
 kernel=$(ls /lib/modules)
 rm -r "/lib/modules/$kernel/kernel/arch"
 depmod "$kernel"
-# The one of every Debian takes longer than the kernel.
+# What initramfs-tools makes takes longer to get to the disk than the kernel to get to it.
 mktirfs --auto-modules=no --microcode=no \
     --include-modules=virtio_pci,virtio_blk,crc32c_generic,ext4 -o /boot/initrd.img "$kernel"
 """

@@ -87,8 +87,8 @@ class EntryEditor(Modal[ChangePlan | None]):
 
     def _keys(self) -> str:
         choosing = "← → choose · " if isinstance(self._field, Choice) else ""
-        typed_nothing = self._setting.form.optional and isinstance(self._field, Input)
-        unset = " · empty: the default" if typed_nothing else ""
+        may_be_empty = self._setting.form.optional and isinstance(self._field, Input)
+        unset = " · empty: the default" if may_be_empty else ""
         hint = EXAMPLES.get(self._setting.form.kind, "")
         hint = f" · {hint}" if hint else ""
         return f"{choosing}Enter shows what it would do · Esc cancels{hint}{unset}"
