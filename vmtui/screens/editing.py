@@ -28,9 +28,8 @@ Judge = Callable[[Value], Awaitable[ChangePlan]]
 
 UNSET = ""
 EXAMPLES = {
-    Kind.SIZE: "such as 512M or 1.5G",
-    Kind.COUNT: "a whole number",
-    Kind.LIST: "with commas",
+    Kind.SIZE: "Such as 512M or 1.5G",
+    Kind.COUNT: "A whole number",
 }
 
 
@@ -87,11 +86,13 @@ class EntryEditor(Modal[ChangePlan | None]):
 
     def _keys(self) -> str:
         choosing = "← → choose · " if isinstance(self._field, Choice) else ""
-        may_be_empty = self._setting.form.optional and isinstance(self._field, Input)
-        unset = " · empty: the default" if may_be_empty else ""
-        hint = EXAMPLES.get(self._setting.form.kind, "")
-        hint = f" · {hint}" if hint else ""
-        return f"{choosing}Enter shows what it would do · Esc cancels{hint}{unset}"
+        return f"{choosing}Enter shows what it would do · Esc cancels"
+
+    def _help(self) -> str:
+        example = EXAMPLES.get(self._setting.form.kind, "")
+        if self._setting.form.optional and isinstance(self._field, Input):
+            example = f"{example}; empty: the default" if example else "Empty: the default"
+        return f"{self._setting.help} {example}{'.' if example else ''}".rstrip()
 
     def on_mount(self) -> None:
         """Where the setting stands."""
@@ -99,7 +100,7 @@ class EntryEditor(Modal[ChangePlan | None]):
         box.styles.width = self._place.width
         box.styles.offset = (self._place.x, self._place.y)
         self._field.focus()
-        self._say(self._setting.help)
+        self._say(self._help())
 
     def _text(self) -> str:
         return self._field.value
@@ -115,11 +116,11 @@ class EntryEditor(Modal[ChangePlan | None]):
         except ValueError as error:
             self._say(str(error), problem=True)
         else:
-            self._say(self._setting.help)
+            self._say(self._help())
 
     @on(Choice.Changed)
     def _chosen(self) -> None:
-        self._say(self._setting.help)
+        self._say(self._help())
 
     def _say(self, text: str, *, problem: bool = False) -> None:
         said = self.query_one("#said", Static)
