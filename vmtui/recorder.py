@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from vmtui.errors import VmtuiError
@@ -116,12 +116,12 @@ class Recorder:
     async def run(self) -> None:
         """Write every few seconds until `end`, then close the file."""
         try:
-            while not self._ending.is_set():
-                try:
+            ending = False
+            while not ending:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(WRITE_INTERVAL_S):
                         await self._ending.wait()
-                except TimeoutError:
-                    pass
+                ending = self._ending.is_set()  # before writing: more may come during that
                 parts, self._frames = self._frames, [[]] if self._frames else []
                 await asyncio.to_thread(self._write, parts)
         except VmtuiError as error:

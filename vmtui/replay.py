@@ -149,18 +149,21 @@ class Player:
     def seek(self, by_s: float) -> None:
         """Jump on or back in time."""
         first_s = self._recording.parts[0].at_s
-        self._jump = min(max(self.position_s + by_s, first_s), self.end_s)
-        self._steps = 0
-        self._stand_at(self._jump)
-        self._ask()
+        self._jump_to(min(max(self.position_s + by_s, first_s), self.end_s))
 
     def begin(self) -> None:
         """Jump to the first moment."""
-        self.seek(self._recording.parts[0].at_s - self.position_s)
+        self._jump_to(self._recording.parts[0].at_s)
 
     def end(self) -> None:
         """Jump to the last moment."""
-        self.seek(self.end_s - self.position_s)
+        self._jump_to(self.end_s)
+
+    def _jump_to(self, at_s: float) -> None:
+        self._jump = at_s
+        self._steps = 0
+        self._stand_at(at_s)
+        self._ask()
 
     def next_speed(self) -> None:
         """The next faster speed; after the fastest, the slowest."""

@@ -8,7 +8,8 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +37,7 @@ from vmtui.errors import BusyError, InputError, OperationError, RefusedError, Vm
 from vmtui.fleet import Fleet
 from vmtui.frames import Began, Moment, Packer, Sampled, Unpacker
 from vmtui.model import Power, VMId
-from vmtui.recorder import recorded
+from vmtui.recorder import Recorder, recorded
 from vmtui.recording import Recording, Sink, frame
 from vmtui.replay import ReplayFleet
 from vmtui.views import ConnectionStatus, FleetView
@@ -310,6 +311,40 @@ def compared(view: FleetView) -> object:
         (c.uri, c.label, c.status, c.host, c.host_counters, c.host_rates, c.interval_s, c.vms)
         for c in view.connections
     ]
+
+
+class Slow(Sink):
+    """A file that a thread writes to as slowly as it is told to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.writing, self.may_end = threading.Event(), threading.Event()
+
+    def write(self, frames: Sequence[bytes]) -> None:
+        self.writing.set()
+        assert self.may_end.wait(10)
+        super().write(frames)
+
+
+async def test_what_comes_during_the_last_write_is_written_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmtui.recorder.WRITE_INTERVAL_S", 0.0)
+    sink = Slow(tmp_path / "r")
+    recorder = Recorder(sink, told)
+    fleet = Scripted()
+    fleet.watch(recorder.see)
+    await fleet.connect()
+    await fleet.connections[0].load_host()
+    await fleet.go(1)
+    running = asyncio.create_task(recorder.run())
+    await until(sink.writing.is_set)
+    await fleet.go(1)
+    recorder.end()
+    sink.may_end.set()
+    await running
+    await fleet.close()
+    assert Recording(sink.path).end_s == fleet.now_s
 
 
 async def test_stepping_shows_exactly_what_was_seen(tmp_path: Path) -> None:
