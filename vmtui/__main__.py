@@ -4,12 +4,12 @@ import gc
 
 # Nearly all that is made while a command starts is modules, which stay: Python's collector would
 # look through them again and again, and once more at the end, for a tenth of a command's time.
-GARBAGE_THRESHOLDS = (50_000, 10, 10)
+LOADING_THRESHOLDS = (50_000, 10, 10)
 
 
 def run() -> int:
     """As `vmtui.cli.main`, for a process of its own."""
-    gc.set_threshold(*GARBAGE_THRESHOLDS)
+    gc.set_threshold(*LOADING_THRESHOLDS)
     from vmtui.cli import main  # noqa: PLC0415
 
     try:

@@ -51,7 +51,7 @@ class ConsolesChanged(Message):
         return isinstance(message, ConsolesChanged)
 
 
-GARBAGE_THRESHOLDS = (10_000, 3, 700)
+SHOWING_THRESHOLDS = (10_000, 3, 700)
 """For Python's collector: views come and go by the thousand and hold no cycles, closed screens do.
 The middle one decides what one collection looks through: at 20 it held up the loop for 70 ms."""
 
@@ -128,7 +128,7 @@ class VmtuiApp(AppVerbs):
         # What is loaded by now stays, and what the views are made of is freed without the
         # collector, which would look through it all every other second and hold up the loop.
         gc.freeze()
-        gc.set_threshold(*GARBAGE_THRESHOLDS)
+        gc.set_threshold(*SHOWING_THRESHOLDS)
         self.run_worker(self.load_rest(), group="load")
         if self._notices:
             self.dashboard.set_notice("; ".join(self._notices))

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from textual.geometry import Region
+from textual.containers import Vertical
+from textual.geometry import Region, Spacing
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -27,7 +28,7 @@ from vmtui.screens.ask import AskScreen
 from vmtui.screens.attaching import AskDevice
 from vmtui.screens.cpus import CpuPanel
 from vmtui.screens.deleting import DeleteScreen
-from vmtui.screens.editing import EntryEditor
+from vmtui.screens.editing import EntryEditor, Seat
 from vmtui.screens.firmware import FirmwarePanel
 from vmtui.screens.isolation import IsolationPanel
 from vmtui.screens.planning import PlanScreen
@@ -140,19 +141,21 @@ async def test_switches_turn_and_choices_are_chosen() -> None:
 
 @pytest.mark.parametrize("key", ["cpu.quota", "memory.plugged", "disk.vda.cache"])
 async def test_all_that_is_said_of_a_setting_is_on_a_small_screen(key: str) -> None:
-    last_row = Region(40, 23, 40, 1)
+    pane = Region(38, 2, 42, 22)
+    last_row = Region(40, 21, 38, 1)
     entry = Entry(key, None, None, choices=("none", "writeback"))
 
     async def never(value: Value) -> ChangePlan:
         raise AssertionError(value)
 
     async with running(size=(80, 24)) as (app, pilot):
-        editor = EntryEditor(entry, last_row, 12, never)
+        editor = EntryEditor(entry, Seat(last_row, 12, pane.shrink(Spacing.all(1))), never)
         await app.push_screen(editor)
         words = " ".join(setting(key).help.split())
         await until(pilot, lambda: words in told(app, last_row))
         assert told(app, last_row).endswith("Esc cancels")
         typed = isinstance(editor.field, Input)  # what is chosen from names the default itself
+        await until(pilot, lambda: editor.query_one(Vertical).region.bottom <= pane.bottom - 1)
         assert ("empty: the default." in told(app, last_row).lower()) is typed
 
 

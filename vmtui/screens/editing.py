@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import ClassVar
 
 from textual import on
@@ -33,6 +34,16 @@ EXAMPLES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where a setting stands on the screen: its row, the columns of its label, and its pane."""
+
+    row: Region
+    label_cells: int
+    pane: Region
+    """What is edited covers no more than this, without its border."""
+
+
 class EntryEditor(Modal[ChangePlan | None]):
     """Gives the plan of the value that was typed; None when it was given up."""
 
@@ -55,11 +66,10 @@ class EntryEditor(Modal[ChangePlan | None]):
         Binding("enter", "take", "done", show=False),
     ]
 
-    def __init__(self, entry: Entry, place: Region, label_cells: int, judge: Judge) -> None:
+    def __init__(self, entry: Entry, seat: Seat, judge: Judge) -> None:
         super().__init__()
         self._setting: Setting = setting(entry.key)
-        self._place = place
-        self._label_cells = label_cells
+        self._seat = seat
         self._judge = judge
         form = self._setting.form
         self._before = entry.next if entry.next is not None else entry.now
@@ -76,7 +86,7 @@ class EntryEditor(Modal[ChangePlan | None]):
     def compose(self) -> ComposeResult:
         """The setting, what is said of it, and the keys."""
         label = Static(Content(f"▸   {plain(self._setting.label)}"), id="label")
-        label.styles.width = self._label_cells
+        label.styles.width = self._seat.label_cells
         with Vertical():
             with Horizontal(id="line"):
                 yield label
@@ -97,8 +107,10 @@ class EntryEditor(Modal[ChangePlan | None]):
     def on_mount(self) -> None:
         """Where the setting stands."""
         box = self.query_one(Vertical)
-        box.styles.width = self._place.width
-        box.styles.offset = (self._place.x, self._place.y)
+        row = self._seat.row
+        box.styles.width = row.width
+        box.styles.offset = (row.x, row.y)
+        box.styles.margin = (0, 0, max(0, self.size.height - self._seat.pane.bottom), 0)
         self._field.focus()
         self._say(self._help())
 

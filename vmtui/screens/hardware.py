@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from textual.geometry import Region
-
 from vmtui import configuring
 from vmtui.errors import StateError, VmtuiError
 from vmtui.hardware.changes import Assign, Attach, Change, ChangePlan, Detach, When
@@ -16,7 +14,7 @@ from vmtui.hardware.values import Value
 from vmtui.screens.attaching import Kind, ask_device
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.doing import tell_error
-from vmtui.screens.editing import EntryEditor
+from vmtui.screens.editing import EntryEditor, Seat
 from vmtui.screens.planning import Planner, ask_and_do, plan_and_do
 from vmtui.views import VMRef, VMView
 
@@ -36,9 +34,7 @@ async def change(screen: FleetScreen, ref: VMRef, changes: Sequence[Change]) -> 
     return await plan_and_do(screen, ref, planner(screen, ref, changes))
 
 
-async def edit_entry(
-    screen: FleetScreen, ref: VMRef, entry: Entry, place: Region, label_cells: int
-) -> None:
+async def edit_entry(screen: FleetScreen, ref: VMRef, entry: Entry, seat: Seat) -> None:
     """Edit a setting where it stands: a switch turns, all else is typed or chosen."""
     known = setting(entry.key)
     if entry.takes is Takes.NEVER:
@@ -53,7 +49,7 @@ async def edit_entry(
     async def judge(value: Value) -> ChangePlan:
         return await planner(screen, ref, [Assign(entry.key, value)])(When.AUTO)
 
-    editor = EntryEditor(entry, place, label_cells, judge)
+    editor = EntryEditor(entry, seat, judge)
     plan = await screen.app.push_screen_wait(editor)
     if plan is not None:
         await ask_and_do(screen, ref, plan, planner(screen, ref, plan.changes))

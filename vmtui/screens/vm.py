@@ -9,12 +9,14 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.geometry import Spacing
 
 from vmtui.actions import unchangeable
 from vmtui.column_sets import ColumnSet
 from vmtui.configuring import TARGET
 from vmtui.screens import configuring, hardware
 from vmtui.screens.base import Context, FleetScreen
+from vmtui.screens.editing import Seat
 from vmtui.screens.glances import Glances
 from vmtui.screens.graphing import GRAPH_KEYS, Graphing
 from vmtui.screens.log_reader import LogReader
@@ -141,9 +143,9 @@ class VMScreen(Graphing, Glances, LogReader, FleetScreen):
         if row.entry.key == TARGET:
             self.action_do("memory")  # asking is not getting: it is followed there
             return
-        place = self.detail.entry_region
-        cells = self.detail.hardware.label_cells
-        self._change(hardware.edit_entry, self, self._ref, row.entry, place, cells)
+        pane = self.detail.region.shrink(Spacing.all(1))
+        seat = Seat(self.detail.entry_region, self.detail.hardware.label_cells, pane)
+        self._change(hardware.edit_entry, self, self._ref, row.entry, seat)
 
     def action_do(self, action_id: str) -> None:
         """Do an action of the table; the keys of column sets go to parts of the hardware."""
