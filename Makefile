@@ -2,13 +2,12 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run setup dev lint test check quick guests alone hard bench reference pictures dist format clean
+.PHONY: help run setup dev lint test check quick together alone hard bench reference pictures dist format clean
 
 PYTHON := .venv/bin/python
 # Tests wait for others nearly as long as they work. Those that measure run last, alone.
 PYTEST := $(PYTHON) -m pytest
-QUICK := -n 4 --dist worksteal -m "not slow and not alone"
-GUESTS := -n 4 --dist worksteal -m "slow and not alone"
+BY_FOURS := -n 4 --dist worksteal
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' Makefile | expand -t 18
@@ -31,15 +30,15 @@ lint: dev ## The checks that run nothing: style, types, layers, dead code, depen
 	.venv/bin/vulture
 	.venv/bin/deptry .
 
-test: lint quick guests alone ## Every check and every test; with -k it goes on after a failure
+test: lint together alone ## Every check and every test; with -k it goes on after a failure
 
 check: lint quick ## The quick checks and tests only
 
 quick: dev
-	$(PYTEST) $(QUICK)
+	$(PYTEST) $(BY_FOURS) -m "not slow and not alone"
 
-guests: dev
-	$(PYTEST) $(GUESTS)
+together: dev
+	$(PYTEST) $(BY_FOURS) -m "not alone"
 
 alone: dev
 	$(PYTEST) -m alone

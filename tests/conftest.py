@@ -47,6 +47,24 @@ def pytest_configure(config: pytest.Config) -> None:
     pytest.MonkeyPatch().setattr(traceback, "walk_stack", lambda frame: iter(()))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Slow tests first, each worker its share of them: quick ones are left to fill what is over.
+
+    The workers get equal stretches of the list, and take from one another's ends what is left
+    (`--dist worksteal`).
+    """
+    workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+    items.clear()
+    for left in range(workers, 0, -1):
+        share = (len(slow) + len(quick)) // left
+        ours = min(share, len(slow) // left)
+        items += slow[:ours] + quick[: share - ours]
+        del slow[:ours], quick[: share - ours]
+
+
 SKIPS_BY_NATURE = ("its clients share nothing", "it has no console")
 """What a backend has not got can't be tested on it; every other skip is something missing."""
 

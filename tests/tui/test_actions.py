@@ -36,9 +36,11 @@ from vmtui.screens.confirm import ConfirmScreen
 from vmtui.screens.console import ConsoleScreen
 from vmtui.screens.create import CreateScreen
 from vmtui.screens.deleting import DeleteScreen
+from vmtui.screens.form_box import FormBox
 from vmtui.screens.tasks import TasksScreen
 from vmtui.ssh import keep_known_hosts, known_host
 from vmtui.views import FleetView, TaskStatus
+from vmtui.widgets.image_list import ImageList
 
 
 async def test_a_refused_action_says_why_once() -> None:
@@ -342,6 +344,10 @@ async def test_open_create_opens_the_form() -> None:
     app = VmtuiApp(fleet, Config(), open_create=True, examine=nothing_missing)
     async with app.run_test() as pilot:
         await until(pilot, lambda: isinstance(app.screen, CreateScreen))
+        screen = app.screen
+        assert isinstance(screen, CreateScreen)
+        # The terminal's size may be told before what is fitted into it was made.
+        FormBox(screen._form, ImageList()).fit(24)
     await fleet.close()
 
 

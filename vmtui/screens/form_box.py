@@ -32,12 +32,13 @@ class FormBox(Vertical):
         self._images = images
         images.display = False  # until their field has the focus
         self.notes: Mapping[str, tuple[str, str]] = {}  # by field: a problem or a hint, and its ink
+        self._fields = VerticalScroll(id="fields", can_focus=False)
         self._full = Static("", id="full")
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
         yield Static(Content("New VM"), id="title")
-        with VerticalScroll(id="fields", can_focus=False):
+        with self._fields:
             for group, fields in self._form.groups.items():
                 if group in self._form.folds:
                     yield self._form.folds[group]
@@ -51,8 +52,8 @@ class FormBox(Vertical):
             yield Button("create", id="create", variant="primary")
 
     def fit(self, height: int) -> None:
-        """What does not fit is scrolled to; the buttons stay."""
-        self.query_one("#fields").styles.max_height = max(4, height - EDGES)
+        """What does not fit is scrolled to; the buttons stay. May be told before it is mounted."""
+        self._fields.styles.max_height = max(4, height - EDGES)
 
     def show(self, judgement: Judgement, draft: Draft) -> None:
         """What is said beside the fields, and of the folded ones."""
