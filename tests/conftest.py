@@ -34,6 +34,9 @@ CPU time by the tours: beside real guests a callback may also wait for its turn 
 
 HEARTBEAT_S = 0.02
 
+LONGEST_NAME = 60
+"""Characters of a text that become part of a test's name."""
+
 CLOCK_HZ = os.sysconf("SC_CLK_TCK")
 
 _STALL = re.compile(r"Executing (.*) took ([\d.]+) seconds")
@@ -63,6 +66,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         ours = min(share, len(slow) // left)
         items += slow[:ours] + quick[: share - ours]
         del slow[:ours], quick[: share - ours]
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A text that is too long for a name is cut: a megabyte of brackets says nothing."""
+    if isinstance(val, str | bytes) and len(val) > LONGEST_NAME:
+        return ascii(val[:LONGEST_NAME])
+    return None
 
 
 SKIPS_BY_NATURE = ("its clients share nothing", "it has no console")

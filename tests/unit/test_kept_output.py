@@ -167,6 +167,21 @@ async def test_the_last_words_are_read_when_it_has_ended(log: Path) -> None:
         await console.close()
 
 
+class Stuck(Socket):
+    """One that can't be let go of."""
+
+    async def close(self) -> None:
+        raise OSError
+
+
+async def test_the_file_is_let_go_of_whatever_becomes_of_the_rest(log: Path) -> None:
+    kept = KeptOutput(log, ALL)
+    with pytest.raises(OSError):
+        await JoinedConsole(Stuck(log), kept).close()
+    with pytest.raises(ValueError, match="closed"):
+        kept.read()
+
+
 async def test_what_the_reader_missed_is_taken_from_the_file(log: Path) -> None:
     socket = Socket(log)
     console = LoggedConsole(socket, KeptOutput(log, 0))

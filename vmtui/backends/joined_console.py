@@ -86,13 +86,15 @@ class _WithFile:
 
     async def close(self) -> None:
         """Detach. Idempotent."""
-        await self._console.close()
-        if self._arrival is not None:
-            self._arrival.cancel()
-            await asyncio.gather(self._arrival, return_exceptions=True)
-            self._arrival = None
-        if self._kept is not None:
-            self._kept.close()
+        try:
+            await self._console.close()
+            if self._arrival is not None:
+                self._arrival.cancel()
+                await asyncio.gather(self._arrival, return_exceptions=True)
+                self._arrival = None
+        finally:
+            if self._kept is not None:
+                self._kept.close()
 
 
 class JoinedConsole(_WithFile):

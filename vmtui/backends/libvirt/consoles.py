@@ -28,7 +28,7 @@ async def attached(
     name = console_named(definition.vm, name)
     serial = name.startswith("serial")
     wanted = history_bytes or not serial
-    kept = await _kept(bridge, places, definition, name, history_bytes) if wanted else None
+    kept = _kept(places, definition, name, history_bytes) if wanted else None
     # Without a name libvirt takes the only one there is: not every driver knows them by name.
     device = name if len(definition.vm.consoles) > 1 else None
     try:
@@ -44,8 +44,7 @@ async def attached(
     return JoinedConsole(console, kept) if serial else LoggedConsole(console, kept)
 
 
-async def watched(
-    bridge: Bridge,
+def watched(
     places: Places,
     definition: Definition,
     name: str,
@@ -55,7 +54,7 @@ async def watched(
 ) -> Console:
     """What the console of that name prints, whoever has it. Raises UnsupportedError."""
     name = console_named(definition.vm, name)
-    kept = await _kept(bridge, places, definition, name, history_bytes)
+    kept = _kept(places, definition, name, history_bytes)
     if kept is None:
         raise UnsupportedError(
             f"the console {name} of {definition.vm.name} can't be watched",
@@ -64,12 +63,10 @@ async def watched(
     return WatchedConsole(kept, alive)
 
 
-async def history(
-    bridge: Bridge, places: Places, definition: Definition, name: str, limit_bytes: int
-) -> bytes:
+def history(places: Places, definition: Definition, name: str, limit_bytes: int) -> bytes:
     """The end of what it printed; b"" where that is not kept, or not for this user."""
     name = console_named(definition.vm, name)
-    kept = await _kept(bridge, places, definition, name, limit_bytes)
+    kept = _kept(places, definition, name, limit_bytes)
     if kept is None:
         return b""
     try:
@@ -78,10 +75,9 @@ async def history(
         kept.close()
 
 
-async def _kept(
-    bridge: Bridge, places: Places, definition: Definition, name: str, history_bytes: int
+def _kept(
+    places: Places, definition: Definition, name: str, history_bytes: int
 ) -> KeptOutput | None:
+    # In this thread: one that is given up would leave the file open.
     path = dict(definition.console_logs).get(name)
-    if path is None or not places.local:
-        return None
-    return await bridge.call("read the console's log", lambda _: logs.kept(path, history_bytes))
+    return logs.kept(path, history_bytes) if path is not None and places.local else None

@@ -44,8 +44,7 @@ class Reachable(Connected):
     async def watch_console(self, vm: VMId, name: str = "", *, history_bytes: int = 0) -> Console:
         """From the file that keeps it."""
         link = self._linked()
-        return await consoles.watched(
-            link.bridge,
+        return consoles.watched(
             link.places,
             await self._definition(vm),
             name,
@@ -113,6 +112,4 @@ class Reachable(Connected):
     async def console_history(self, vm: VMId, name: str = "", *, limit_bytes: int = 65536) -> bytes:
         """The end of the console's log, where there is one that can be read."""
         link = self._linked()
-        return await consoles.history(
-            link.bridge, link.places, await self._definition(vm), name, limit_bytes
-        )
+        return consoles.history(link.places, await self._definition(vm), name, limit_bytes)
