@@ -21,6 +21,9 @@ from vmtui.views import ConnectionStatus, FleetView, VMRef, VMView
 CONNECTING_LIMIT_S = 5.0
 """Connections that are not up by then do not hold up the others."""
 
+LATE_INTERVALS = 2
+"""A connection whose sample takes longer than so many does not hold up a round."""
+
 Writer = Callable[[FleetView, Sequence[VMView]], None]
 
 
@@ -79,7 +82,7 @@ async def rounds(fleet: Fleet) -> AsyncGenerator[FleetView, None]:
             if complete or over:
                 before, started = now, True
                 pause_s = max(fleet.interval_s, *(c.interval_s for c in view.connections))
-                late = asyncio.get_running_loop().time() + 2 * pause_s
+                late = asyncio.get_running_loop().time() + LATE_INTERVALS * pause_s
                 yield view
                 continue
             try:

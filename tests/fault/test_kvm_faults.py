@@ -131,6 +131,9 @@ async def test_what_crashes_is_started_again_where_that_is_wanted(
         await backend.power(vm, Power.STOP)
         await watcher.until(vm, is_in(State.OFF))
     assert (await backend.vm(vm)).state is State.OFF  # what was told to end stays off
+    # Also if another vmtui, which saw the crash, had to wait until it was started and told to end.
+    await other.power(vm, Power.START, only=State.CRASHED)
+    assert (await other.vm(vm)).state is State.OFF
 
 
 async def test_a_vm_outlives_a_killed_vmtui_and_its_console_is_kept(site: Site) -> None:

@@ -19,14 +19,7 @@ from vmtui.backends.kvm.restarting import Restarts
 from vmtui.backends.kvm.store import Store
 from vmtui.deferred import deferred
 from vmtui.errors import StateError, read_only
-from vmtui.model import (
-    VM,
-    Event,
-    EventKind,
-    Host,
-    Power,
-    VMId,
-)
+from vmtui.model import VM, Event, EventKind, Host, Power, State, VMId
 from vmtui.parts import CloudInit
 from vmtui.spec import Limits, VMSpec
 
@@ -91,7 +84,8 @@ class KvmBackend(Reachable):
         super().__init__(store or Store(), read_only=read_only, trash_days=trash_days)
         self._library = library
         self._gauges: dict[VMId, Gauge] = {}
-        self._restarts = Restarts(partial(self.power, op=Power.START), self._machines.tell)
+        start = partial(self.power, op=Power.START, only=State.CRASHED)
+        self._restarts = Restarts(start, self._machines.tell)
 
     # -- connection --------------------------------------------------------------------------
 
@@ -181,14 +175,16 @@ class KvmBackend(Reachable):
 
     # -- changes -----------------------------------------------------------------------------
 
-    async def power(self, vm: VMId, op: Power) -> None:
-        """One operation at a time for each VM, also among processes."""
+    async def power(self, vm: VMId, op: Power, *, only: State | None = None) -> None:
+        """One operation at a time for each VM, also among processes; nothing if not `only` so."""
         name = self._machines.find(vm).name
         if self._read_only:
             raise read_only(f"{op.value} of {name}")
         async with self._store.locked(name):
             machine = self._machines.find(vm)  # it may have changed while the lock was awaited
             await machine.refresh_state()
+            if only not in (None, machine.state):
+                return
             lifecycle.check_state(machine, op)
             told = ""
             if op is Power.START:
