@@ -29,7 +29,7 @@ else:
     distro, initramfs = deferred("vmtui.images", "distro", "initramfs")
 
 # Goes up whenever what is built changes: older builds are then no longer used.
-BUILDER = 2
+BUILDER = 3
 
 # 2: what stops the guest (panic, oops) is still printed, nothing else disturbs the prompt.
 # The kernel's tests of its cryptography take a fifteenth of a boot where it is emulated.
