@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from tests.contract.cases import in_state
 from tests.guest.direct import desk
 from vmtui.backends.base import no_progress
 from vmtui.backends.kvm import swtpm
 from vmtui.backends.kvm.backend import KvmBackend
 from vmtui.backends.kvm.definition import Definition
-from vmtui.backends.kvm.process import read_record
+from vmtui.backends.kvm.process import Record, read_record
+from vmtui.backends.kvm.procfs import start_ticks
 from vmtui.errors import StateError, UnsupportedError
 from vmtui.model import Power, State, VMId
 from vmtui.spec import BLANK, VMSpec
@@ -45,7 +48,7 @@ async def test_a_tpm_whose_process_ends_is_told_and_works_again_after_a_power_cy
             with pytest.raises(StateError, match="TPM"):
                 await change
         told = asyncio.create_task(_told(other, vm))
-        await _killed(made.root)
+        _signalled(made.root / "run" / "web" / "tpm.json", signal.SIGKILL)
         async with asyncio.timeout(20):
             assert await told == swtpm.LOST
         for each in (backend, other):
@@ -58,6 +61,27 @@ async def test_a_tpm_whose_process_ends_is_told_and_works_again_after_a_power_cy
         assert (await other.vm(vm)).problem == ""
         await backend.power(vm, Power.STOP)
         assert len(state.read_bytes()) == len(before)
+
+
+async def test_the_tpm_of_the_last_run_is_gone_before_the_next_one_needs_its_state(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VMTUI_ACCEL", "tcg")
+    monkeypatch.setattr(swtpm, "END_TIMEOUT_S", 0.1)
+    async with desk() as made:
+        backend = await made.backend()
+        vm = await backend.create(SPEC, no_progress)
+        runtime = made.root / "run" / "web"
+        for again in (partial(backend.power, vm, Power.START), partial(backend.clear_tpm, vm)):
+            await backend.power(vm, Power.START)
+            hung = _signalled(runtime / "tpm.json", signal.SIGSTOP)  # it keeps its state locked
+            _signalled(runtime / "process.json", signal.SIGKILL)
+            await in_state(backend, vm, State.CRASHED)
+            await again()
+            assert start_ticks(hung.pid) != hung.start_ticks
+            if (await backend.vm(vm)).state is State.RUNNING:
+                assert (await backend.tpm(vm)).health == "running"
+                await backend.power(vm, Power.STOP)
 
 
 async def test_each_kind_of_tpm_starts_and_one_taken_out_keeps_its_state(
@@ -109,9 +133,11 @@ async def _told(backend: KvmBackend, vm: VMId) -> str:
     return ""
 
 
-async def _killed(root: Path) -> None:
-    record = read_record(root / "run" / "web" / "tpm.json")
+def _signalled(path: Path, number: signal.Signals) -> Record:
+    """The process that is remembered there, after it got a signal."""
+    record = read_record(path)
     assert record is not None
     descriptor = os.pidfd_open(record.pid)
-    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    signal.pidfd_send_signal(descriptor, number)
     os.close(descriptor)
+    return record

@@ -17,7 +17,7 @@ from vmtui.backends.kvm.accel import prove
 from vmtui.backends.kvm.argv import KernelFiles, Place, argv
 from vmtui.backends.kvm.companions import Companions, companions
 from vmtui.backends.kvm.definition import Definition
-from vmtui.backends.kvm.machine import Machine, gone
+from vmtui.backends.kvm.machine import Machine, gone, last_ones_gone
 from vmtui.backends.kvm.monitor import Monitor
 from vmtui.backends.kvm.process import Process, Record, boot_id, write_record
 from vmtui.backends.kvm.procfs import start_ticks
@@ -75,7 +75,7 @@ async def start(machine: Machine, taken: set[int], cpus: Tuned) -> list[str]:
     if not installed():
         raise missing(QEMU)
     await asyncio.to_thread(disks.check_bases, machine.name, definition.disk, "started")
-    await _last_one_gone(machine)
+    await last_ones_gone(machine)
     definition, told = await _with_free_ports(machine, definition, taken)
     firmware.prepare(definition.firmware, machine.folder, keys=definition.firmware_keys)
     place = await outfitted(machine.name, definition, machine.place)
@@ -100,15 +100,6 @@ async def start(machine: Machine, taken: set[int], cpus: Tuned) -> list[str]:
     if cpus.pins or cpus.shares:
         told += await placing.apply(machine, cpus)
     return told
-
-
-async def _last_one_gone(machine: Machine) -> None:
-    last = Process.with_any_thread(machine.record) if machine.record else None
-    if last is not None:
-        try:
-            await last.wait(machine.name)
-        finally:
-            last.release()
 
 
 async def _used_up(machine: Machine) -> None:

@@ -266,3 +266,17 @@ async def gone(machine: Machine, timeout_s: float) -> bool:
     except TimeoutError:
         return not machine.active
     return True
+
+
+async def last_ones_gone(machine: Machine) -> None:
+    """Wait for the end of what ran for it: until then its files are locked, and written to.
+
+    Raises OperationError if the kernel can't end one.
+    """
+    last = Process.with_any_thread(machine.record) if machine.record else None
+    if last is not None:
+        try:
+            await last.wait(machine.name)
+        finally:
+            last.release()
+    await swtpm.last_one_gone(machine.name, machine.place)
