@@ -134,14 +134,14 @@ def test_images_are_known_by_their_paths() -> None:
         assert image_of(other, library) is None
 
 
-def test_a_mark_is_left_over_once_its_maker_is_gone() -> None:
-    mark = making._mark(NEW)
-    making._under_way.add(mark)
-    try:
+def test_a_mark_is_left_over_once_its_maker_has_failed_or_is_gone() -> None:
+    with making.under_way(NEW) as mark:
         assert not making.is_left_over(mark)
         assert making.is_under_way(mark)
-    finally:
-        making._under_way.discard(mark)
+    # Whoever looked before the end may ask only now: that is whole, and nothing to be removed.
+    assert not making.is_left_over(mark)
+    with pytest.raises(ZeroDivisionError), making.under_way(NEW):
+        raise ZeroDivisionError
     assert making.is_left_over(mark)
     assert "interrupted" in making.told(mark)
     assert "another machine" in making.told(f"elsewhere {mark.partition(' ')[2]}")

@@ -31,8 +31,8 @@ DEFINE_TIMEOUT_S = 3600.0
 
 _MARK_WORDS = 5
 
-_under_way: set[str] = set()
-"""The marks of what this process is making."""
+_ours: set[str] = set()
+"""Marks of what this process is making or has made: a look from before the end still has one."""
 
 
 async def make(
@@ -48,21 +48,18 @@ async def make(
     """Define `domain`, off, once `fill` has made its volumes; `own` are the names of those."""
     name, vm = domain.findtext("name") or "", domain.findtext("uuid") or ""
     final = text_of(domain)
-    mark = _mark(vm)
-    metadata.write(domain, replace(metadata.read(domain), making=mark))
-    _under_way.add(mark)
-    try:
-        await volumes.refuse_left_over(own)
-        await _define(bridge, name, text_of(domain), test_driver=test_driver)
-        await fill()
-        if autostart:
-            await whole(bridge.call(f"let {name} start by itself", _set_autostart, vm))
-        await _define(bridge, name, final, test_driver=test_driver)
-    except BaseException:
-        await whole(_take_back(bridge, volumes, vm))
-        raise
-    finally:
-        _under_way.discard(mark)
+    with under_way(vm) as mark:
+        metadata.write(domain, replace(metadata.read(domain), making=mark))
+        try:
+            await volumes.refuse_left_over(own)
+            await _define(bridge, name, text_of(domain), test_driver=test_driver)
+            await fill()
+            if autostart:
+                await whole(bridge.call(f"let {name} start by itself", _set_autostart, vm))
+            await _define(bridge, name, final, test_driver=test_driver)
+        except BaseException:
+            await whole(_take_back(bridge, volumes, vm))
+            raise
     return VMId(vm)
 
 
@@ -98,13 +95,14 @@ def _undefine(connection: libvirt.virConnect, vm: str) -> None:
 
 @contextmanager
 def under_way(vm: str) -> Iterator[str]:
-    """The mark of something that this process does to that VM, while it does."""
+    """The mark of something that this process does to that VM; a leftover is of what failed."""
     mark = _mark(vm)
-    _under_way.add(mark)
+    _ours.add(mark)
     try:
         yield mark
-    finally:
-        _under_way.discard(mark)
+    except BaseException:
+        _ours.discard(mark)
+        raise
 
 
 def _mark(vm: str) -> str:
@@ -149,5 +147,5 @@ def _maker_lives(mark: str) -> bool | None:
     if not (pid.isdecimal() and ticks.isdecimal()):
         return None
     if int(pid) == os.getpid():
-        return mark in _under_way
+        return mark in _ours
     return start_ticks(int(pid)) == int(ticks)
