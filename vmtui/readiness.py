@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, closing
+from itertools import cycle
 
 from vmtui.errors import OperationError
 
@@ -15,9 +16,12 @@ _BANNER = b"SSH-"
 _AGAIN_S = 0.1
 """After an attempt that was turned down: something answers there, and no ssh server yet."""
 _MORE_S = 1.0
-"""While an attempt hangs. What was sent before the guest's network was up is sent again ever more
-slowly, and a slow guest takes longer than this to greet: so no attempt is given up for the next."""
-_ATTEMPT_LIMIT_S = 20.0
+"""While an attempt hangs: what was sent before the guest's network was up is sent again ever more
+slowly."""
+_PATIENCE_S = (20.0, 3.0, 3.0, 3.0)
+"""Of the attempts in turn: a slow guest takes long to greet, so some are not given up soon."""
+_AT_ONCE = 8
+"""From ten on that have not logged in sshd turns others away (MaxStartups), the user's own too."""
 
 _NOISE = re.compile(rb"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]|\x00")
 _PROMPT = re.compile(rb"(?:^|[\r\n])[^\r\n]*\blogin: ?$", re.IGNORECASE)
@@ -63,9 +67,11 @@ async def ssh_banner(host: str, port: int) -> None:
     That a connection is taken says nothing: what forwards a port takes it before any guest runs.
     """
     attempts: set[asyncio.Task[bool]] = set()
+    patience_s = cycle(_PATIENCE_S)
     try:
         while True:
-            attempts.add(asyncio.create_task(_greets(host, port)))
+            if len(attempts) < _AT_ONCE:
+                attempts.add(asyncio.create_task(_greets(host, port, next(patience_s))))
             done, attempts = await asyncio.wait(
                 attempts, timeout=_MORE_S, return_when=asyncio.FIRST_COMPLETED
             )
@@ -79,9 +85,9 @@ async def ssh_banner(host: str, port: int) -> None:
         await asyncio.gather(*attempts, return_exceptions=True)
 
 
-async def _greets(host: str, port: int) -> bool:
+async def _greets(host: str, port: int, limit_s: float) -> bool:
     try:
-        async with asyncio.timeout(_ATTEMPT_LIMIT_S):
+        async with asyncio.timeout(limit_s):
             reader, writer = await asyncio.open_connection(host, port)
             with closing(writer):
                 return await reader.readexactly(len(_BANNER)) == _BANNER

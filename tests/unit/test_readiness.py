@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.listening import listening
+from vmtui import readiness
 from vmtui.errors import OperationError
 from vmtui.readiness import LoginPrompt, ssh_banner, wait_for_login
 
@@ -77,3 +78,28 @@ async def test_only_a_banner_says_that_ssh_is_there() -> None:
             await ssh_banner(*server.sockets[0].getsockname())
         assert asked == 4
         ended.set()
+
+
+async def test_an_ssh_server_that_is_slow_to_greet_is_not_flooded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pending, most, asked = 0, 0, list[float]()
+
+    async def greets(host: str, port: int, limit_s: float) -> bool:
+        nonlocal pending, most
+        asked.append(limit_s)
+        pending += 1
+        most = max(most, pending)
+        try:
+            await asyncio.sleep(limit_s / 1000)
+        finally:
+            pending -= 1
+        return len(asked) > 40
+
+    monkeypatch.setattr(readiness, "_greets", greets)
+    monkeypatch.setattr(readiness, "_MORE_S", 0.0)
+    async with asyncio.timeout(20):
+        await ssh_banner("127.0.0.1", 22)
+    assert most == 8, "sshd turns others away from ten on"
+    assert set(asked[:4]) == {20, 3}
+    assert pending == 0
