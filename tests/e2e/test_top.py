@@ -120,12 +120,14 @@ def test_a_real_guest_has_real_figures(home: Path, environment: dict[str, str]) 
         vmtui(environment, "-c", "kvm:", "delete", "guest", "--yes")
     samples = [json.loads(line) for line in out.splitlines()]
     assert len(samples) == 6
+    assert any(sample["vms"][0]["cpu"] is not None for sample in samples)
     for sample in samples:
         [vm] = sample["vms"]
         assert (vm["name"], vm["state"], vm["connection"]) == ("guest", "running", "kvm")
         assert vm["rss"] > 50e6
-        assert 0 <= vm["cpu"] < 300
-        assert 0 <= vm["ready"] <= 100
+        if vm["cpu"] is not None:  # a busy machine may be late with one
+            assert 0 <= vm["cpu"] < 300
+            assert 0 <= vm["ready"] <= 100
         [host] = sample["hosts"]
         assert 0 <= host["cpu"] <= 100
         assert host["memory_total"] > host["memory_available"] > 0

@@ -40,11 +40,13 @@ commands = ["echo once >>/var/told"]
 network = "{{network}}"
 """
 
-NETWORK, BRIDGE = "truth", "vmtui-truth"
+NETWORK, BRIDGE = "truth", f"vmtui{os.getpid()}"
+SUBNET = f"10.213.{os.getpid() % 256}"
+"""Others may run the same tests on this machine: bridges and addresses are for all of it."""
 NETWORK_XML = f"""
 <network><name>{NETWORK}</name><bridge name='{BRIDGE}'/>
-<ip address='10.213.77.1' netmask='255.255.255.0'>
-<dhcp><range start='10.213.77.10' end='10.213.77.99'/></dhcp></ip></network>
+<ip address='{SUBNET}.1' netmask='255.255.255.0'>
+<dhcp><range start='{SUBNET}.10' end='{SUBNET}.99'/></dhcp></ip></network>
 """
 
 
