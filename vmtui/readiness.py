@@ -19,7 +19,8 @@ _MORE_S = 1.0
 """While an attempt hangs: what was sent before the guest's network was up is sent again ever more
 slowly."""
 _PATIENCE_S = (20.0, 3.0, 3.0, 3.0)
-"""Of the attempts in turn: a slow guest takes long to greet, so some are not given up soon."""
+"""Of the attempts in turn. A slow guest takes long to greet, so some are not given up soon; of one
+attempt each second five such are pending then, and two or three of the others."""
 _AT_ONCE = 8
 """From ten on that have not logged in sshd turns others away (MaxStartups), the user's own too."""
 

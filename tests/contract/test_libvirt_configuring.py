@@ -21,7 +21,7 @@ from tests.contract.conftest import micro_with_disk
 from tests.contract.test_contract import prompt
 from vmtui.backends.libvirt.backend import LibvirtBackend
 from vmtui.backends.libvirt.configuring import coming
-from vmtui.backends.libvirt.making import under_way
+from vmtui.backends.libvirt.making import marked
 from vmtui.backends.libvirt.storage import volume_xml
 from vmtui.counters import Counters
 from vmtui.errors import InputError, UnsupportedError, VmtuiError
@@ -267,7 +267,7 @@ async def test_a_change_that_was_killed_leaves_no_file(
     vm = await made(backend, VMSpec(name, boot=BLANK, memory_bytes=64 * MIB, disk_bytes=MIB))
     before = await backend.hardware(vm)
     disk = (await backend.vm(vm)).disks[0].source or ""
-    with suppress(ZeroDivisionError), under_way(vm) as mark:
+    with suppress(ZeroDivisionError), marked(vm) as mark:
         raise ZeroDivisionError  # its maker is gone
 
     def interrupted() -> None:

@@ -113,25 +113,24 @@ def test_a_real_guest_has_real_figures(home: Path, environment: dict[str, str]) 
     try:
         out = vmtui(
             environment,
-            *("-c", "kvm:", "top", "--json", "--count", "6", "--vm", "guest"),
-            *("--record", str(recording)),
+            # Long rounds: on a busy machine a short one would be over before its sample is there.
+            *("-c", "kvm:", "top", "--json", "--count", "4", "--interval", "3"),
+            *("--vm", "guest", "--record", str(recording)),
         )
     finally:
         vmtui(environment, "-c", "kvm:", "delete", "guest", "--yes")
     samples = [json.loads(line) for line in out.splitlines()]
-    assert len(samples) == 6
-    assert any(sample["vms"][0]["cpu"] is not None for sample in samples)
+    assert len(samples) == 4
     for sample in samples:
         [vm] = sample["vms"]
         assert (vm["name"], vm["state"], vm["connection"]) == ("guest", "running", "kvm")
         assert vm["rss"] > 50e6
-        if vm["cpu"] is not None:  # a busy machine may be late with one
-            assert 0 <= vm["cpu"] < 300
-            assert 0 <= vm["ready"] <= 100
+        assert 0 <= vm["cpu"] < 300
+        assert 0 <= vm["ready"] <= 100
         [host] = sample["hosts"]
         assert 0 <= host["cpu"] <= 100
         assert host["memory_total"] > host["memory_available"] > 0
         assert vm["rx_bytes"] is None  # a user-mode network has no counters
     made = Recording(recording)
     taken = [m for place in range(len(made.parts)) for m in made.moments(place) if m.sampled]
-    assert len(taken) >= 6
+    assert len(taken) >= 4

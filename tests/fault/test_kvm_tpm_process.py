@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from functools import partial
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from tests.contract.cases import in_state
-from tests.guest.direct import desk
+from tests.guest.direct import Desk, desk
 from vmtui.backends.base import no_progress
 from vmtui.backends.kvm import swtpm
 from vmtui.backends.kvm.backend import KvmBackend
@@ -63,25 +62,39 @@ async def test_a_tpm_whose_process_ends_is_told_and_works_again_after_a_power_cy
         assert len(state.read_bytes()) == len(before)
 
 
-async def test_the_tpm_of_the_last_run_is_gone_before_the_next_one_needs_its_state(
+async def test_a_start_waits_for_the_tpm_of_the_last_run_which_locks_its_state(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    async with desk() as made:
+        backend, vm, hung = await _crashed_with_a_hung_tpm(made, monkeypatch)
+        await backend.power(vm, Power.START)
+        assert start_ticks(hung.pid) != hung.start_ticks
+        assert (await backend.tpm(vm)).health == "running"
+        await backend.power(vm, Power.STOP)
+
+
+async def test_a_tpm_of_the_last_run_writes_to_no_state_that_was_cleared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with desk() as made:
+        backend, vm, hung = await _crashed_with_a_hung_tpm(made, monkeypatch)
+        await backend.clear_tpm(vm)
+        assert start_ticks(hung.pid) != hung.start_ticks
+
+
+async def _crashed_with_a_hung_tpm(
+    made: Desk, monkeypatch: pytest.MonkeyPatch
+) -> tuple[KvmBackend, VMId, Record]:
+    """A VM whose QEMU was killed, and whose swtpm does not end by itself."""
     monkeypatch.setenv("VMTUI_ACCEL", "tcg")
     monkeypatch.setattr(swtpm, "END_TIMEOUT_S", 0.1)
-    async with desk() as made:
-        backend = await made.backend()
-        vm = await backend.create(SPEC, no_progress)
-        runtime = made.root / "run" / "web"
-        for again in (partial(backend.power, vm, Power.START), partial(backend.clear_tpm, vm)):
-            await backend.power(vm, Power.START)
-            hung = _signalled(runtime / "tpm.json", signal.SIGSTOP)  # it keeps its state locked
-            _signalled(runtime / "process.json", signal.SIGKILL)
-            await in_state(backend, vm, State.CRASHED)
-            await again()
-            assert start_ticks(hung.pid) != hung.start_ticks
-            if (await backend.vm(vm)).state is State.RUNNING:
-                assert (await backend.tpm(vm)).health == "running"
-                await backend.power(vm, Power.STOP)
+    backend = await made.backend()
+    vm = await backend.create(SPEC, no_progress)
+    await backend.power(vm, Power.START)
+    hung = _signalled(made.root / "run" / "web" / "tpm.json", signal.SIGSTOP)
+    _signalled(made.root / "run" / "web" / "process.json", signal.SIGKILL)
+    await in_state(backend, vm, State.CRASHED)
+    return backend, vm, hung
 
 
 async def test_each_kind_of_tpm_starts_and_one_taken_out_keeps_its_state(

@@ -135,12 +135,12 @@ def test_images_are_known_by_their_paths() -> None:
 
 
 def test_a_mark_is_left_over_once_its_maker_has_failed_or_is_gone() -> None:
-    with making.under_way(NEW) as mark:
+    with making.marked(NEW) as mark:
         assert not making.is_left_over(mark)
-        assert making.is_under_way(mark)
+        assert making.is_being_made(mark)
     # Whoever looked before the end may ask only now: that is whole, and nothing to be removed.
     assert not making.is_left_over(mark)
-    with pytest.raises(ZeroDivisionError), making.under_way(NEW):
+    with pytest.raises(ZeroDivisionError), making.marked(NEW):
         raise ZeroDivisionError
     assert making.is_left_over(mark)
     assert "interrupted" in making.told(mark)
@@ -151,7 +151,7 @@ def test_a_mark_is_left_over_once_its_maker_has_failed_or_is_gone() -> None:
     assert not making.is_left_over(f"elsewhere {boot} {pid} {ticks} {vm}")
     for odd in ("", "x", f"{machine} {boot} ² {ticks} {vm}", f"{machine} {boot} -1 0 {vm}"):
         assert not making.is_left_over(odd)
-        assert not making.is_under_way(odd)
+        assert not making.is_being_made(odd)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import psutil
 from vmtui.backends.abilities import TRASH_DAYS
 from vmtui.backends.base import DeletePlan, Feature, ProgressSink
 from vmtui.backends.kvm import leaning, program
-from vmtui.backends.kvm.machine import Machine, last_ones_gone
+from vmtui.backends.kvm.machine import Machine, last_run_ended
 from vmtui.backends.kvm.reachable import Reachable
 from vmtui.backends.kvm.restarting import Restarts
 from vmtui.backends.kvm.store import Store
@@ -287,7 +287,7 @@ class KvmBackend(Reachable):
             deleting.check(machine, plan)
             await lifecycle.stop(machine)
             await machine.close()
-            await last_ones_gone(machine)
+            await last_run_ended(machine)
             if plan.to_trash:
                 await self._trash.put(machine)
             else:

@@ -17,7 +17,7 @@ from vmtui.backends.kvm.accel import prove
 from vmtui.backends.kvm.argv import KernelFiles, Place, argv
 from vmtui.backends.kvm.companions import Companions, companions
 from vmtui.backends.kvm.definition import Definition
-from vmtui.backends.kvm.machine import Machine, gone, last_ones_gone
+from vmtui.backends.kvm.machine import Machine, gone, last_run_ended
 from vmtui.backends.kvm.monitor import Monitor
 from vmtui.backends.kvm.process import Process, Record, boot_id, write_record
 from vmtui.backends.kvm.procfs import start_ticks
@@ -75,7 +75,7 @@ async def start(machine: Machine, taken: set[int], cpus: Tuned) -> list[str]:
     if not installed():
         raise missing(QEMU)
     await asyncio.to_thread(disks.check_bases, machine.name, definition.disk, "started")
-    await last_ones_gone(machine)
+    await last_run_ended(machine)
     definition, told = await _with_free_ports(machine, definition, taken)
     firmware.prepare(definition.firmware, machine.folder, keys=definition.firmware_keys)
     place = await outfitted(machine.name, definition, machine.place)

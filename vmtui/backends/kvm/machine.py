@@ -14,7 +14,7 @@ from vmtui.backends.kvm.argv import Place
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.drives import node_name
 from vmtui.backends.kvm.monitor import Monitor
-from vmtui.backends.kvm.process import Process, Record, boot_id, read_record
+from vmtui.backends.kvm.process import Process, Record, boot_id, ended, read_record
 from vmtui.backends.kvm.program import QEMU
 from vmtui.backends.kvm.running import Running
 from vmtui.backends.kvm.store import Store
@@ -268,15 +268,11 @@ async def gone(machine: Machine, timeout_s: float) -> bool:
     return True
 
 
-async def last_ones_gone(machine: Machine) -> None:
+async def last_run_ended(machine: Machine) -> None:
     """Wait for the end of what ran for it: until then its files are locked, and written to.
 
     Raises OperationError if the kernel can't end one.
     """
-    last = Process.with_any_thread(machine.record) if machine.record else None
-    if last is not None:
-        try:
-            await last.wait(machine.name)
-        finally:
-            last.release()
-    await swtpm.last_one_gone(machine.name, machine.place)
+    await ended(machine.record, machine.name)
+    tpm = read_record(swtpm.record_path(machine.place))
+    await ended(tpm, f"the TPM of {machine.name}", kill_after_s=swtpm.END_TIMEOUT_S)

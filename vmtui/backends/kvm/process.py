@@ -190,6 +190,26 @@ class Process:
             self._descriptor = -1
 
 
+async def ended(record: Record | None, name: str, *, kill_after_s: float | None = None) -> None:
+    """Wait until no thread of the process of `record` is left: they hold its files, and lock them.
+
+    One that goes on for longer than `kill_after_s` is killed. Raises OperationError if the kernel
+    can't end it.
+    """
+    last = Process.with_any_thread(record) if record else None
+    if last is None:
+        return
+    try:
+        if kill_after_s is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(kill_after_s):
+                    await last.exited()
+            last.kill()
+        await last.wait(name)
+    finally:
+        last.release()
+
+
 def _moved(descriptor: int, held: ExitStack) -> int:
     copy = fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _ASIDE)
     held.callback(os.close, copy)

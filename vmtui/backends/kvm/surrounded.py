@@ -13,7 +13,7 @@ from vmtui.backends.abilities import Trashed
 from vmtui.backends.kvm import swtpm
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.hardware import TuningDefinition
-from vmtui.backends.kvm.machine import Machine, last_ones_gone
+from vmtui.backends.kvm.machine import Machine, last_run_ended
 from vmtui.backends.kvm.machines import Machines
 from vmtui.backends.kvm.store import Store
 from vmtui.backends.kvm.swtpm import Chip
@@ -232,7 +232,7 @@ class Surrounded:
                     hint=f"Shut it down first: vmtui shutdown {name}",
                 )
             if changes:
-                await last_ones_gone(machine)
+                await last_run_ended(machine)
             yield machine
         if changes:
             self._machines.tell(Event(EventKind.CHANGED, vm))

@@ -25,6 +25,7 @@ PROFILE = Path("/etc/apparmor.d/usr.bin.swtpm")
 
 READY_TIMEOUT_S = 5.0
 END_TIMEOUT_S = 5.0
+"""After the end of its QEMU. One that takes longer is killed, which its state survives."""
 
 LOST = "swtpm has ended: the guest's TPM answers nothing until the VM was off and is started again"
 """QEMU connects to its TPM once, when it starts."""
@@ -144,25 +145,6 @@ def adopt(place: Place) -> Process | None:
     """The swtpm beside a QEMU that runs; None if there is none, or none any more."""
     record = read_record(record_path(place))
     return Process.adopt(record) if record else None
-
-
-async def last_one_gone(name: str, place: Place) -> None:
-    """Wait for the swtpm of a QEMU that is gone: it locks its state until it has ended.
-
-    One that does not end by itself is killed, which its state survives. Raises OperationError if
-    the kernel can't end it.
-    """
-    record = read_record(record_path(place))
-    last = Process.with_any_thread(record) if record else None
-    if last is None:
-        return
-    try:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(END_TIMEOUT_S):
-                await last.exited()
-        await last.kill_and_wait(f"the TPM of {name}")
-    finally:
-        last.release()
 
 
 def last_words(place: Place, limit_bytes: int = 2000) -> str:

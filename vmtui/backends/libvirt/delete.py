@@ -25,7 +25,7 @@ from vmtui.backends.libvirt.belongings import (
     volume_at,
 )
 from vmtui.backends.libvirt.listing import attempt, lookup, state_of
-from vmtui.backends.libvirt.making import is_under_way
+from vmtui.backends.libvirt.making import is_being_made
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.storage import length_bytes
 from vmtui.backends.libvirt.translate import reason
@@ -53,7 +53,7 @@ def delete(
             why="what belongs to it has changed since you were asked",
             hint="Look at it again, then delete it.",
         )
-    if is_under_way(definition_of(domain, libvirt.VIR_DOMAIN_XML_INACTIVE).own.making):
+    if is_being_made(definition_of(domain, libvirt.VIR_DOMAIN_XML_INACTIVE).own.making):
         raise BusyError(f"can't delete {now.name}", why="it is still being made")
     now = _sparing(now, agreed)
     persistent = bool(attempt(domain.isPersistent, 1))

@@ -32,7 +32,8 @@ DEFINE_TIMEOUT_S = 3600.0
 _MARK_WORDS = 5
 
 _ours: set[str] = set()
-"""Marks of what this process is making or has made: a look from before the end still has one."""
+"""Marks of what did not fail here. They stay after the end: a definition that somebody read before
+it still has one."""
 
 
 async def make(
@@ -48,7 +49,7 @@ async def make(
     """Define `domain`, off, once `fill` has made its volumes; `own` are the names of those."""
     name, vm = domain.findtext("name") or "", domain.findtext("uuid") or ""
     final = text_of(domain)
-    with under_way(vm) as mark:
+    with marked(vm) as mark:
         metadata.write(domain, replace(metadata.read(domain), making=mark))
         try:
             await volumes.refuse_left_over(own)
@@ -94,8 +95,8 @@ def _undefine(connection: libvirt.virConnect, vm: str) -> None:
 
 
 @contextmanager
-def under_way(vm: str) -> Iterator[str]:
-    """The mark of something that this process does to that VM; a leftover is of what failed."""
+def marked(vm: str) -> Iterator[str]:
+    """The mark of something that this process does to that VM; that of a leftover if it fails."""
     mark = _mark(vm)
     _ours.add(mark)
     try:
@@ -124,8 +125,8 @@ def is_left_over(mark: str) -> bool:
     return _maker_lives(mark) is False
 
 
-def is_under_way(mark: str) -> bool:
-    """Whether the maker is at it for sure."""
+def is_being_made(mark: str) -> bool:
+    """Whether the maker of a mark that was read just now is at it for sure."""
     return _maker_lives(mark) is True
 
 

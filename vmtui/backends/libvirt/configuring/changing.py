@@ -26,7 +26,7 @@ from vmtui.backends.libvirt.configuring.table import Table
 from vmtui.backends.libvirt.configuring.text_drafting import drafted_text
 from vmtui.backends.libvirt.configuring.undoing import undoing
 from vmtui.backends.libvirt.listing import lookup
-from vmtui.backends.libvirt.making import under_way
+from vmtui.backends.libvirt.making import marked
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.targets import Targets
 from vmtui.backends.libvirt.volumes import Volumes
@@ -105,7 +105,7 @@ class _Work:
     async def do(self, progress: ProgressSink) -> Outcome:
         here, plan = self._draft.here, self._plan
         before = hardware(here)
-        with under_way(plan.vm) as mark:
+        with marked(plan.vm) as mark:
             await self._make_and_store(mark, progress)
         done = []
         now = deepcopy(here.now)
