@@ -52,6 +52,11 @@ class Accel(StrEnum):
     TCG = "tcg"
 
 
+SLOW_EMULATED = ("erms",)
+"""Features of a CPU that slow an emulated guest down: told that moving memory by single bytes is
+fast, it does so, and TCG takes a step for each. A CPU that nobody chose goes without them."""
+
+
 class Firmware(StrEnum):
     """What starts the guest."""
 

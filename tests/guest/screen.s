@@ -9,8 +9,11 @@ _start:
     mov %ax, %ds
     mov %ax, %ss
     mov $0x7c00, %sp
-    mov $0xff, %al              # no interrupts: the keyboard's bytes are ours, not the BIOS's
+    movw $awake, 4*9            # the keyboard's bytes are ours, not the BIOS's
+    mov %ax, 4*9+2
+    mov $0xfd, %al              # no interrupt but the keyboard's
     out %al, $0x21
+    mov $0xff, %al
     out %al, $0xa1
     call text
     mov $ready, %si
@@ -21,10 +24,14 @@ say:
     call send
     jmp say
 
+rest:
+    sti                         # takes effect after the next instruction, so none gets lost
+    hlt
+    cli
 keys:
     in $0x64, %al
     test $1, %al
-    jz keys
+    jz rest
     in $0x60, %al
     push %ax
     mov %al, %bl
@@ -43,6 +50,13 @@ keys:
     jne keys
     call graphics
     jmp keys
+
+awake:
+    push %ax
+    mov $0x20, %al
+    out %al, $0x20
+    pop %ax
+    iret
 
 digit:
     add $'0', %al

@@ -232,6 +232,18 @@ def test_hosts_cpu_is_the_best_one_under_emulation() -> None:
     assert made[made.index("-cpu") + 1] == "max,-aes"
 
 
+def test_a_cpu_that_nobody_chose_has_nothing_that_slows_emulation_down() -> None:
+    kvm = replace(PLACE, accel=Accel.KVM)
+    for cpu, place, told in (
+        ("", PLACE, "max,erms=off"),
+        ("max", PLACE, "max"),
+        ("", kvm, "host"),
+        ("EPYC", kvm, "EPYC"),
+    ):
+        made = argv("web", msgspec.structs.replace(MICRO, cpu=cpu), place)
+        assert made[made.index("-cpu") + 1] == told
+
+
 def test_a_comma_in_a_folder_does_not_end_an_option() -> None:
     place = replace(PLACE, runtime=Path("/run/a,b"), kernel=KERNEL)
     made = argv("web", MICRO, place)

@@ -13,7 +13,7 @@ from vmtui.backends.kvm.devices import iothreads, others, ports
 from vmtui.backends.kvm.drives import block, drives
 from vmtui.backends.kvm.memory import balloon, machine_options, memory, virtio_mem
 from vmtui.backends.kvm.options import escaped, options
-from vmtui.model import Accel, Firmware
+from vmtui.model import SLOW_EMULATED, Accel, Firmware
 
 MONITORS = 4
 """QMP sockets of each VM; each serves one client at a time."""
@@ -167,6 +167,8 @@ def _machine(definition: Definition, place: Place) -> Iterator[str]:
 
 
 def _cpu(definition: Definition, accel: Accel) -> str:
+    if not definition.cpu and accel is Accel.TCG:
+        return options("max", **dict.fromkeys(SLOW_EMULATED, "off"))
     best = "host" if accel is Accel.KVM else "max"
     model, comma, features = definition.cpu.partition(",")
     if model in ("", "host", "max"):

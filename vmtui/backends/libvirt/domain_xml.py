@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from vmtui.backends.libvirt import metadata
 from vmtui.backends.libvirt.devices_xml import Card, Drive, Share, add_devices
-from vmtui.model import Accel, Firmware
+from vmtui.model import SLOW_EMULATED, Accel, Firmware
 from vmtui.spec import VMSpec
 from vmtui.units import KIB
 
@@ -177,6 +177,9 @@ def _cpu(domain: ET.Element, spec: VMSpec, parts: Parts) -> None:
             cores=str(spec.topology.cores),
             threads=str(spec.topology.threads),
         )
+    if not spec.cpu_model and parts.accel is Accel.TCG and parts.arch in _PC:
+        for name in SLOW_EMULATED:
+            ET.SubElement(cpu, "feature", policy="disable", name=name)
 
 
 def _clock(domain: ET.Element, spec: VMSpec, parts: Parts) -> None:
