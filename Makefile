@@ -2,10 +2,14 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run setup dev lint test check quick together alone hard bench reference pictures dist format clean
+.PHONY: help run setup dev lint test check quick alone together hard bench reference pictures dist format clean
+
+# Tests and benchmarks start vmtui hundreds of times: compiled, as where it is installed.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON := .venv/bin/python
-# Tests wait for others nearly as long as they work. Those that measure run last, alone.
+# Tests wait for others nearly as long as they work. Those that measure run before them, alone; so
+# all tests have been compiled, once, when four processes need them at a time.
 PYTEST := $(PYTHON) -m pytest
 BY_FOURS := -n 4 --dist worksteal
 
@@ -30,18 +34,18 @@ lint: dev ## The checks that run nothing: style, types, layers, dead code, depen
 	.venv/bin/vulture
 	.venv/bin/deptry .
 
-test: lint together alone ## Every check and every test; with -k it goes on after a failure
+test: lint alone together ## Every check and every test; with -k it goes on after a failure
 
 check: lint quick ## The quick checks and tests only
 
 quick: dev
 	$(PYTEST) $(BY_FOURS) -m "not slow and not alone"
 
-together: dev
-	$(PYTEST) $(BY_FOURS) -m "not alone"
-
 alone: dev
 	$(PYTEST) -m alone
+
+together: dev
+	$(PYTEST) $(BY_FOURS) -m "not alone"
 
 hard: dev ## Kill vmtui 200 times at its work, give it 1,000 broken files of each kind
 	VMTUI_HARD=200 $(PYTEST) tests/fault/test_hard_kills.py tests/fuzz

@@ -54,8 +54,9 @@ NETWORK_XML = f"""
 class Said:
     """What a guest says of itself, in one go: under emulation each login takes its time."""
 
-    QUESTIONS = """
-        cloud-init status --wait | tail -n 1
+    QUESTIONS = r"""
+        until [ -e /run/cloud-init/result.json ]; do sleep 0.5; done
+        tr -d ' \n' </run/cloud-init/result.json | sed 's/.*"errors":\(\[.*\]\).*/\1\n/'
         grep -c WARN /var/log/cloud-init.log
         whoami; hostname
         xargs </var/told
@@ -63,7 +64,8 @@ class Said:
         cat /proc/sys/kernel/random/boot_id /etc/machine-id /etc/ssh/ssh_host_ed25519_key.pub
     """
 
-    cloud_init: str
+    errors: str
+    """Of cloud-init, which writes them once it is done; its own program takes a tenth of a boot."""
     warnings: str
     user: str
     hostname: str
@@ -146,7 +148,7 @@ class Home:
         """cloud-init is done, and left nothing undone that was asked for."""
         await self.vmtui("wait", vm, "--timeout", f"{LIMIT_S}")
         said = Said(*(await self.vmtui("ssh", vm, Said.QUESTIONS)).splitlines())
-        assert (said.cloud_init, said.warnings) == ("status: done", "0")
+        assert (said.errors, said.warnings) == ("[]", "0")
         assert (said.user, said.hostname) == (debian.USER, vm)
         return said
 
