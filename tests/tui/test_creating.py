@@ -34,6 +34,7 @@ from vmtui.screens.create import CreateScreen
 from vmtui.screens.form_groups import FieldGroup, Fold
 from vmtui.screens.images import ImagesScreen
 from vmtui.screens.preview import PreviewScreen
+from vmtui.shelf import Offer
 from vmtui.views import TaskStatus
 from vmtui.widgets.forms import Choice
 from vmtui.widgets.image_list import ImageList
@@ -65,6 +66,18 @@ class SlowShelf(DemoShelf):
         await super().pull(name, progress)
 
 
+class LongShelf(DemoShelf):
+    """What is there is told when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def offers(self) -> tuple[Offer, ...]:
+        await self.gate.wait()
+        return await super().offers()
+
+
 async def opened(app: VmtuiApp, pilot: Pilot[None], key: str = "n") -> CreateScreen:
     await press(pilot, key)
     await until(pilot, lambda: isinstance(app.screen, CreateScreen))
@@ -86,6 +99,20 @@ def field(form: CreateScreen, name: str) -> str:
 
 async def typed(pilot: Pilot[None], text: str) -> None:
     await press(pilot, *text)
+
+
+async def test_while_images_are_looked_for_it_is_said_and_nothing_moves_when_they_come() -> None:
+    async with running() as (app, pilot):
+        app.context.shelf = shelf = LongShelf()
+        await press(pilot, "n")
+        await until(pilot, lambda: isinstance(app.screen, CreateScreen))
+        images, name = app.screen.query_one(ImageList), app.screen.query_one("#name")
+        await until(pilot, lambda: "Looking" in shown(images))
+        before = name.region
+        shelf.gate.set()
+        await until(pilot, lambda: "debian-12" in shown(images))
+        assert "Looking" not in shown(images)
+        assert name.region == before
 
 
 async def test_a_cloud_vm_boots_after_eight_keys_and_two_answers() -> None:

@@ -177,6 +177,9 @@ class CreateScreen(Modal[Wanted | None]):
         """What fits the words; all, while nothing was typed."""
         typed = self._image.text if self._form.touched("image") else ""
         wanted = self.focused is self._image_input and self._found.offer(typed) is None
+        if wanted and not self._looked_up.is_set():
+            self._list.look()
+            return
         found = (
             [offer for offer in self._found.offers if offer.matches(typed.split())]
             if wanted

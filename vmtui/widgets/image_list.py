@@ -34,13 +34,23 @@ class ImageList(Lines):
         super().__init__(id=id)
         self._offers: list[Offer] = []
         self._at: int | None = None
+        self._looking = False
 
     def show(self, offers: Sequence[Offer], *, choose: bool) -> None:
         """Other rows; the cursor on the first if `choose`, else on none."""
+        self._looking = False
         self._offers = list(offers)
         self._at = 0 if offers and choose else None
-        self.styles.height = min(ROWS, len(self._offers))
-        self.display = bool(self._offers)
+        self._take_rows(min(ROWS, len(self._offers)))
+
+    def look(self) -> None:
+        """Say that images are looked for, in as many rows as these take: what is below stays."""
+        self._looking = True
+        self._take_rows(ROWS)
+
+    def _take_rows(self, rows: int) -> None:
+        self.styles.height = rows
+        self.display = rows > 0
         self.redraw()
 
     @property
@@ -63,6 +73,8 @@ class ImageList(Lines):
 
     def paint(self) -> Sequence[Line]:
         """Name, whether it is here, size, title."""
+        if self._looking:
+            return [[Segment("  Looking …", self.ink.quiet)]]
         return [
             self._line(offer, self._top + place == self._at)
             for place, offer in enumerate(self._offers[self._top : self._top + ROWS])
