@@ -109,6 +109,7 @@ class StallWatch(logging.Handler):
         super().__init__(logging.WARNING)
         self._limit_s = limit_s
         self._waited_s = 0.0
+        self._before_look_s = 0.0  # what that was before the last look
         self._waited_ns: dict[str, int] = {}  # by thread
         self._stolen_s: dict[str, float] = {}  # by CPU
         self.stalls: list[tuple[float, str]] = []
@@ -117,7 +118,9 @@ class StallWatch(logging.Handler):
         found = _STALL.search(record.getMessage())
         if not found:
             return
-        waited_before_s = self._waited_s
+        # A look that was held up itself has already counted what it waited until then.
+        in_look = StallWatch.keep_looking.__qualname__ in found[1]
+        waited_before_s = self._before_look_s if in_look else self._waited_s
         self.look()
         own_s = float(found[2]) - (self._waited_s - waited_before_s)
         if own_s > self._limit_s:
@@ -125,6 +128,7 @@ class StallWatch(logging.Handler):
 
     def look(self) -> None:
         """Note how long the threads have waited for a CPU in all."""
+        self._before_look_s = self._waited_s
         for thread in Path("/proc/self/task").iterdir():
             with contextlib.suppress(OSError, ValueError):
                 waited_ns = int((thread / "schedstat").read_text("ascii").split()[1])
@@ -157,6 +161,7 @@ async def no_stalls() -> AsyncIterator[None]:
     gc.collect()
     gc.freeze()
     watch = StallWatch(STALL_LIMIT_S)
+    watch.look()  # what was waited before is of others
     heartbeat = asyncio.create_task(watch.keep_looking())
     logger = logging.getLogger("asyncio")
     logger.addHandler(watch)

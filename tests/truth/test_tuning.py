@@ -54,7 +54,8 @@ def written_bytes(counters: DiskCounters) -> int:
 
 async def per_s(watched: Watched, count: Callable[[DiskCounters], int]) -> float:
     """What the disk does while it is at it: over a span that starts with the first new sample."""
-    began_s = disk(watched.last).at_s
+    known = await watched.until(lambda row: row.counters is not None and bool(row.counters.disks))
+    began_s = disk(known).at_s
     first = disk(await watched.until(lambda row: disk(row).at_s > began_s))
     last = disk(await watched.until(lambda row: disk(row).at_s >= first.at_s + SPAN_S))
     return (count(last) - count(first)) / (last.at_s - first.at_s)
