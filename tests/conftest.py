@@ -157,18 +157,17 @@ async def no_stalls() -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     assert loop.get_debug()
     loop.slow_callback_duration = STALL_LIMIT_S
-    # What other tests have left behind is not to be gone through in this one's time.
-    gc.collect()
-    gc.freeze()
+    gc.disable()  # what other tests have left behind is not to be gone through in this one's time
     watch = StallWatch(STALL_LIMIT_S)
     watch.look()  # what was waited before is of others
+    await asyncio.sleep(0)  # and so is the callback that this was in
     heartbeat = asyncio.create_task(watch.keep_looking())
     logger = logging.getLogger("asyncio")
     logger.addHandler(watch)
     try:
         yield
     finally:
-        gc.unfreeze()
+        gc.enable()
         logger.removeHandler(watch)
         heartbeat.cancel()
         await asyncio.gather(heartbeat, return_exceptions=True)
