@@ -314,6 +314,13 @@ async def test_every_change_is_told_within_a_second(
         await listener.sees(vm, EventKind.REMOVED)
 
 
+async def test_who_stops_listening_leaves_nothing_at_work(backend: Backend) -> None:
+    before = asyncio.all_tasks()
+    async with Listener(backend).running():
+        assert asyncio.all_tasks() > before
+    assert asyncio.all_tasks() <= before
+
+
 async def test_changes_of_another_client_are_told_too(
     case: BackendCase, backend: Backend, name: str
 ) -> None:

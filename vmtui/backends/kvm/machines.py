@@ -21,7 +21,7 @@ class Machines:
         self._store = store
         self._read_only = read_only
         self._by_name: dict[str, Machine] = {}
-        self._listeners: list[asyncio.Queue[Event]] = []
+        self._listeners: list[asyncio.Queue[Event | None]] = []  # None: no more will come
         self._addresses = Addresses(lambda vm: self.tell(Event(EventKind.CHANGED, vm)))
 
     def __iter__(self) -> Iterator[Machine]:
@@ -95,18 +95,14 @@ class Machines:
         self, ended: Callable[[Machine], None] = lambda _: None
     ) -> AsyncIterator[Event]:
         """Changes by this process, by others and by guests; `ended` gets each that was on."""
-        queue: asyncio.Queue[Event] = asyncio.Queue()
+        queue: asyncio.Queue[Event | None] = asyncio.Queue()
         self._listeners.append(queue)
         watch = asyncio.create_task(Watch(self._by_name, self._look, self.tell, ended).run())
+        watch.add_done_callback(lambda _: queue.put_nowait(None))
         try:
-            while True:
-                arrival = asyncio.ensure_future(queue.get())
-                await asyncio.wait({arrival, watch}, return_when=asyncio.FIRST_COMPLETED)
-                if watch.done():
-                    arrival.cancel()
-                    await watch  # raises why the store can't be watched
-                    return
-                yield arrival.result()
+            while (event := await queue.get()) is not None:
+                yield event
+            await watch  # raises why the store can't be watched
         finally:
             self._listeners.remove(queue)
             watch.cancel()
