@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -49,17 +49,25 @@ class Desk:
 
     async def until(self, reached: Callable[[], bool], limit_s: float = PATIENCE_S) -> None:
         """Wait for it, looking at every change."""
+        try:
+            await self._until(reached, limit_s)
+        except TimeoutError:
+            raise AssertionError("\n".join(["not so in time", *self._seen()])) from None
+
+    async def _until(self, reached: Callable[[], bool], limit_s: float) -> None:
         async with asyncio.timeout(limit_s):
             while not reached():
                 self._changed.clear()
                 await self._changed.wait()
 
+    def _seen(self) -> Iterator[str]:
+        for console in self.consoles.all:
+            yield f"-- {console.key}, {console.attachment}, {console.notice!r}:"
+            yield screen(console)
+
     async def becomes(self, console: OpenConsole, attachment: Attachment) -> None:
         """Wait until it is attached like that."""
-        try:
-            await self.until(lambda: console.attachment is attachment)
-        except TimeoutError:
-            raise AssertionError((console.attachment, console.notice)) from None
+        await self.until(lambda: console.attachment is attachment)
 
     async def shows(
         self, console: OpenConsole, pattern: str, limit_s: float = PATIENCE_S
@@ -72,12 +80,7 @@ class Desk:
             found = re.search(pattern, screen(console), re.MULTILINE)
             return found is not None
 
-        try:
-            await self.until(look, limit_s)
-        except TimeoutError:
-            raise AssertionError(
-                f"no {pattern!r} ({console.attachment}, {console.notice!r}):\n{screen(console)}"
-            ) from None
+        await self.until(look, limit_s)
         assert found is not None
         return found
 
@@ -92,7 +95,7 @@ class Desk:
             if question != "# ":
                 console.type(answers.get(question, b"\r"))
                 with suppress(TimeoutError):
-                    await self.until(partial(_asks_anew, console, text), ANSWER_AGAIN_S)
+                    await self._until(partial(_asks_anew, console, text), ANSWER_AGAIN_S)
 
     async def run(self, console: OpenConsole, command: str, answer: str) -> re.Match[str]:
         """Type a command at the prompt; wait for its answer on a line of its own."""
