@@ -7,10 +7,8 @@ import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from vmtui.backends.joined_console import JoinedConsole, LoggedConsole, seam
+from vmtui.backends.joined_console import JoinedConsole, LoggedConsole
 from vmtui.backends.kept_output import ALL, KeptOutput, WatchedConsole
 from vmtui.backends.ways_in import Ending
 
@@ -112,12 +110,7 @@ def test_rotated_files_are_one_stream(tmp_path: Path) -> None:
         later.close()
 
 
-@given(
-    st.text("ab\n", max_size=40).map(str.encode),
-    st.text("ab\n", min_size=1, max_size=400).map(str.encode),
-)
-def test_the_seam_is_found(before: bytes, heard: bytes) -> None:
-    assert seam(before + heard, heard) == (len(before), True)
+LONG = b"".join(b"%d " % number for number in range(100))
 
 
 async def test_no_byte_twice_and_none_lost(log: Path) -> None:
@@ -129,8 +122,8 @@ async def test_no_byte_twice_and_none_lost(log: Path) -> None:
     assert await taken(console, 28) == b"printed before QEMU looked\r\n"
     socket.prints(b"and more ")
     socket.noticed = True
-    socket.prints(b"and then\r\n")
-    assert await taken(console, 19) == b"and more and then\r\n"
+    socket.prints(b"and then\r\n" + LONG)
+    assert await taken(console, 19 + len(LONG)) == b"and more and then\r\n" + LONG
     socket.logs = False  # from here on the file is of no account
     socket.prints(b"on\r\n")
     assert await taken(console, 4) == b"on\r\n"
@@ -150,6 +143,68 @@ async def test_a_file_that_is_behind_is_waited_for(log: Path) -> None:
     with log.open("ab") as file:
         file.write(b"unheard: heard first")
     assert await reading == b"unheard: heard first"
+    await console.close()
+
+
+async def test_first_words_that_were_shown_before_are_new_ones(log: Path) -> None:
+    socket = Socket(log)
+    console = JoinedConsole(socket, KeptOutput(log, ALL))
+    await taken(console, 15)
+    socket.prints(b"l")
+    assert await taken(console, 1) == b"l"
+    socket.noticed, socket.logs = True, False
+    socket.prints(b"l")  # the console says it a moment before the file has it
+    reading = asyncio.create_task(taken(console, 1))
+    await asyncio.sleep(0.01)
+    with log.open("ab") as file:
+        file.write(b"l")
+    assert await reading == b"l"
+    await console.close()
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_it_goes_on_from_anywhere(log: Path, seed: int) -> None:
+    randomly = random.Random(seed)
+    printed = bytes(randomly.choices(b"ab\n", k=800))
+    noticed, said, kept, late = randomly.randrange(400), 0, 0, b""
+    socket = Socket(log)
+    socket.logs = False
+    console = JoinedConsole(socket, KeptOutput(log, 5))
+
+    async def everything() -> bytes:
+        data = b""
+        while piece := await console.read():
+            data += piece
+        return data
+
+    reading = asyncio.create_task(everything())
+    while kept < len(printed):
+        piece = printed[said : said + randomly.randrange(1, 9)]
+        said += len(piece)
+        socket.noticed = said > noticed
+        socket.prints(piece)
+        late += piece
+        if randomly.random() < 0.7 or said == len(printed):  # the file is always behind
+            count = len(late) if said == len(printed) else randomly.randrange(len(late) + 1)
+            with log.open("ab") as file:
+                file.write(late[:count])
+            late, kept = late[count:], kept + count
+        await asyncio.sleep(0)
+    socket.ends()
+    assert await reading == b"gin: " + printed
+    await console.close()
+
+
+async def test_a_full_disk_does_not_silence_a_serial_console(log: Path) -> None:
+    socket = Socket(log)
+    console = JoinedConsole(socket, KeptOutput(log, 0))
+    socket.noticed = True
+    socket.prints(b"room")
+    assert await taken(console, 4) == b"room"
+    socket.logs = False
+    for piece in (b"no room ", b"left"):
+        socket.prints(piece)
+        assert await taken(console, len(piece)) == piece
     await console.close()
 
 

@@ -14,28 +14,11 @@ MISSING_LIMIT_S = 1.0
 LAST_WORDS_S = 0.1
 """virtlogd is a little behind: what was printed last comes when the console has ended already."""
 
-HEAD_BYTES = 128
-_SEARCHED_BYTES = 64 * 1024
+SEAM_BYTES = 128
+"""So much of what was shown last, found once in what the console says, is no coincidence."""
 
-
-def seam(kept: bytes, heard: bytes) -> tuple[int, bool]:
-    """Where in `kept` is what `heard` begins with, and whether all of that beginning is there.
-
-    Both end about now, which says about where; what they contain says exactly.
-    """
-    head = heard[:HEAD_BYTES]
-    about = len(kept) - len(heard)
-    whole, found = [], kept.find(head)
-    while found >= 0:
-        whole.append(found)
-        found = kept.find(head, found + 1)
-    if whole:
-        return min(whole, key=lambda place: abs(place - about)), True
-    cut_off = range(max(0, len(kept) - len(head)), len(kept) + 1)
-    return min(
-        (place for place in cut_off if head.startswith(kept[place:])),
-        key=lambda place: abs(place - about),
-    ), False
+SAID_LIMIT_BYTES = 1024 * 1024
+"""More is not held back: in a file that is so far behind it will not be found."""
 
 
 class _WithFile:
@@ -45,8 +28,10 @@ class _WithFile:
         self._console = console
         self._kept: KeptOutput | None = kept
         self.history_bytes = kept.history_bytes
-        self._history_left = kept.history_bytes
         self._arrival: asyncio.Task[bytes] | None = None  # what the console is about to say
+        self._over = False  # it has said that it ended
+        self._progress_s = 0.0
+        self._pause_s = LOOK_FIRST_S
 
     @property
     def ending(self) -> Ending:
@@ -58,22 +43,34 @@ class _WithFile:
         """The same for people."""
         return self._console.ended_because
 
-    def _past_bytes(self, data: bytes) -> int:
-        """How much of what the file gave next is history."""
-        past = min(self._history_left, len(data))
-        self._history_left -= past
-        return past
+    def _is_quiet(self) -> bool:
+        """Whether what is missing in the file won't come."""
+        return _now_s() - self._progress_s > (LAST_WORDS_S if self._over else MISSING_LIMIT_S)
 
-    async def _listen(self, limit_s: float) -> bool:
-        """Whether the console has said something, or ended; it is `_arrival` then."""
+    def _went_on(self) -> None:
+        self._progress_s = _now_s()
+        self._pause_s = LOOK_FIRST_S
+
+    async def _listen(self) -> bool:
+        """Whether the console has said something, or ended, before the file is looked at again.
+
+        It is also looked at without being told: what is printed while the hypervisor has not
+        noticed yet that somebody attached is in the file alone.
+        """
         self._arrival = self._arrival or asyncio.ensure_future(self._console.read())
-        await asyncio.wait({self._arrival}, timeout=limit_s)
-        return self._arrival.done()
+        await asyncio.wait({self._arrival}, timeout=self._pause_s)
+        done = self._arrival.done()
+        self._pause_s = LOOK_FIRST_S if done else min(2 * self._pause_s, LOOK_LIMIT_S)
+        return done
 
     async def _heard(self) -> bytes:
         """What the console says next."""
         arrival, self._arrival = self._arrival, None
-        return await (arrival or self._console.read())
+        data = await (arrival or self._console.read())
+        if not data:
+            self._over = True
+            self._progress_s = _now_s()
+        return data
 
     def _let_go_of_file(self) -> None:
         if self._kept is not None:
@@ -100,45 +97,62 @@ class _WithFile:
 class JoinedConsole(_WithFile):
     """An attached console after what it printed before: no byte twice, and none lost.
 
-    Until the console itself says something, what is printed is taken from the file too: the
-    hypervisor may not have noticed yet that somebody attached. From then on the file is not
-    needed, and not used: QEMU writes bytes into it again that a slow reader made it send again.
+    At first all that is printed is taken from the file: the hypervisor may not have noticed yet
+    that somebody attached, and the console's first words may be anywhere in it. Once it is known
+    where they are, the file is not needed, and not used: QEMU writes bytes into it again that a
+    slow reader made it send again.
     """
 
     def __init__(self, console: Console, kept: KeptOutput) -> None:
         super().__init__(console, kept)
-        self._fresh = b""  # of what came from the file, what is newer than the history
+        self._shown = b""  # the last of what came from the file
+        self._said = bytearray()  # came from the console, until they are joined
+        self._grew = True  # the file, since the console last said something
 
     async def read(self) -> bytes:
         """The next bytes; b"" at the end."""
-        pause_s = LOOK_FIRST_S
         while self._kept is not None:
+            await self._take_up()
             if data := self._kept.read():
-                self._fresh = (self._fresh + data[self._past_bytes(data) :])[-_SEARCHED_BYTES:]
+                self._shown = (self._shown + data)[-SEAM_BYTES:]
+                self._grew = True
+                self._went_on()
                 return data
-            heard = await self._listen(pause_s)
-            pause_s = min(2 * pause_s, LOOK_LIMIT_S)
-            if heard and (data := await self._join(self._kept, await self._heard())):
-                return data
-        return await self._console.read()
+            if (unshown := self._unshown()) is not None:
+                self._let_go_of_file()
+                if unshown:
+                    return unshown
+            elif self._over:
+                await asyncio.sleep(LOOK_FIRST_S)
+            else:
+                await self._listen()
+        return b"" if self._over else await self._heard()
 
-    async def _join(self, kept: KeptOutput, heard: bytes) -> bytes:
-        """What comes next, now that the console has said its first words (none: it has ended)."""
-        shown, more, place = self._fresh, b"", 0
-        loop = asyncio.get_running_loop()
-        late_s = loop.time() + LAST_WORDS_S
-        while True:
-            while data := kept.read():
-                more += data
-            place, whole = seam(shown + more, heard) if heard else (0, False)
-            if whole or loop.time() > late_s:
-                break
-            await asyncio.sleep(LOOK_FIRST_S)
-        self._let_go_of_file()
-        if not heard:
-            return more
-        unshown = (shown + more)[len(shown) : place]
-        return unshown + heard[max(0, len(shown) - place) :]
+    async def _take_up(self) -> None:
+        # Also while the file has more: what nobody takes from a console holds its guest up.
+        if not self._over:
+            self._arrival = self._arrival or asyncio.ensure_future(self._console.read())
+            if self._arrival.done():
+                self._said += await self._heard()
+                if self._grew:
+                    self._progress_s, self._grew = _now_s(), False
+
+    def _unshown(self) -> bytes | None:
+        """What the console has said after what was shown; None while that is not certain."""
+        said, shown = bytes(self._said), self._shown
+        place = said.find(shown)
+        if len(shown) == SEAM_BYTES and 0 <= place == said.rfind(shown):
+            return said[place + len(shown) :]
+        waited = self._is_quiet() if said or self._over else False
+        if not waited and len(said) <= SAID_LIMIT_BYTES:
+            return None
+        if shown and said.endswith(shown):
+            return b""  # both have all
+        if place >= 0:
+            return said[place + len(shown) :]
+        # The console was noticed just now, or the file lacks the end of what was said.
+        both = max(count for count in range(len(shown) + 1) if shown.endswith(said[:count]))
+        return said[both:]
 
 
 class LoggedConsole(_WithFile):
@@ -153,55 +167,37 @@ class LoggedConsole(_WithFile):
         super().__init__(console, kept)
         self._missing = bytearray()  # came from the console, not yet from the file
         self._ahead_bytes = 0  # came from the file, not yet from the console
-        self._progress_s = 0.0
-        self._pause_s = LOOK_FIRST_S
-        self._over = False
+        self._history_left = kept.history_bytes
 
     async def read(self) -> bytes:
         """The next bytes; b"" at the end."""
         while self._kept is not None:
             if data := self._kept.read():
-                self._pause_s = LOOK_FIRST_S
                 self._account(data)
                 return data
-            quiet_s = _now_s() - self._progress_s
-            if quiet_s > (LAST_WORDS_S if self._over else MISSING_LIMIT_S) and self._missing:
+            if (self._missing or self._over) and self._is_quiet():
                 return self._without_file()
-            if self._over and quiet_s > LAST_WORDS_S:
-                return b""
             await self._more()
         return b"" if self._over else await self._heard()
 
     def _account(self, data: bytes) -> None:
-        fresh = len(data) - self._past_bytes(data)
+        past = min(self._history_left, len(data))
+        self._history_left -= past
+        fresh = len(data) - past
         expected = min(fresh, len(self._missing))
         del self._missing[:expected]
         self._ahead_bytes += fresh - expected
-        self._progress_s = _now_s()
+        self._went_on()
 
     async def _more(self) -> None:
-        """Wait until there may be more in the file.
-
-        It is also looked at without being told: what is printed while the hypervisor has not
-        noticed yet that somebody attached is in the file alone.
-        """
+        """Wait until there may be more in the file."""
+        long = self._pause_s == LOOK_LIMIT_S
         if self._over:
             await asyncio.sleep(LOOK_FIRST_S)
-        else:
-            if await self._listen(self._pause_s):
-                self._pause_s = LOOK_FIRST_S
-                self._note(await self._heard())
-                return
-            if self._pause_s == LOOK_LIMIT_S:
-                self._ahead_bytes = 0  # that was dropped, and will not come
-        self._pause_s = min(2 * self._pause_s, LOOK_LIMIT_S)
-
-    async def _heard(self) -> bytes:
-        data = await super()._heard()
-        if not data:
-            self._over = True
-            self._progress_s = _now_s()
-        return data
+        elif await self._listen():
+            self._note(await self._heard())
+        elif long:
+            self._ahead_bytes = 0  # that was dropped, and will not come
 
     def _note(self, data: bytes) -> None:
         if not self._missing:
