@@ -119,6 +119,7 @@ class JoinedConsole(_WithFile):
                 self._went_on()
                 return data
             if (unshown := self._unshown()) is not None:
+                self._said.clear()
                 self._let_go_of_file()
                 if unshown:
                     return unshown
