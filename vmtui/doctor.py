@@ -98,7 +98,7 @@ async def _acceleration(recheck: bool) -> Check:
         False,
         proof.reason,
         "VMs run by emulation (TCG), many times slower",
-        "vmtui doctor --recheck, once that is mended",
+        proof.mended_by,
     )
 
 

@@ -49,3 +49,11 @@ async def test_what_is_missing_is_told_with_what_mends_it(
         "        so: no VM runs",
         "        do: install it",
     ]
+
+
+async def test_kvm_that_was_switched_off_is_switched_on_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VMTUI_ACCEL", "tcg")
+    check = await doctor._acceleration(recheck=False)
+    assert (check.found, check.fix) == ("VMTUI_ACCEL=tcg", "unset VMTUI_ACCEL")

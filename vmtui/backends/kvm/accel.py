@@ -32,6 +32,8 @@ class AccelProof:
 
     accel: Accel
     reason: str
+    mended_by: str = "vmtui doctor --recheck, once that is mended"
+    """If this should be KVM and is not."""
 
 
 class _Remembered(msgspec.Struct, frozen=True):
@@ -44,7 +46,7 @@ async def prove(*, recheck: bool = False) -> AccelProof:
     """KVM if the micro guest was seen to boot under it with this kernel, CPU and QEMU, else TCG."""
     forced = os.environ.get(FORCE_VARIABLE, "")
     if forced in (Accel.KVM, Accel.TCG):
-        return AccelProof(Accel(forced), f"{FORCE_VARIABLE}={forced}")
+        return AccelProof(Accel(forced), f"{FORCE_VARIABLE}={forced}", f"unset {FORCE_VARIABLE}")
     obstacle = _obstacle()
     if obstacle:
         return AccelProof(Accel.TCG, obstacle)
