@@ -20,7 +20,8 @@ import psutil
 from vmtui.backends.libvirt.places import Places
 
 START_TIMEOUT_S = 30.0
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 45.0
+"""libvirtd gives what it is at, such as a QEMU that has ended, 30 s before it ends itself."""
 
 QEMU_CONF = "max_core = 0\n"
 """Later ones let QEMU have all it wants by default, which a process under sudo may not grant."""
