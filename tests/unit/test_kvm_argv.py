@@ -235,7 +235,7 @@ def test_hosts_cpu_is_the_best_one_under_emulation() -> None:
 def test_a_cpu_that_nobody_chose_has_nothing_that_slows_emulation_down() -> None:
     kvm = replace(PLACE, accel=Accel.KVM)
     for cpu, place, told in (
-        ("", PLACE, "max,erms=off"),
+        ("", PLACE, "max,erms=off,fsrm=off"),
         ("max", PLACE, "max"),
         ("", kvm, "host"),
         ("EPYC", kvm, "EPYC"),
