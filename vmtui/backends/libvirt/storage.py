@@ -23,18 +23,11 @@ _FILE_POOLS = frozenset({"dir", "fs", "netfs", "gluster"})
 
 def pool(connection: libvirt.virConnect, places: Places) -> libvirt.virStoragePool:
     """The pool `default`, made and started if need be."""
-    try:
-        found = connection.storagePoolLookupByName(POOL)
-    except libvirt.libvirtError as error:
-        if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
-            raise
-        found = _define(connection, places)
-    if not found.isActive():
-        try:
-            found.create()
-        except libvirt.libvirtError:
-            found.build(0)  # its folder may be missing
-            found.create()
+    found = _lookup(connection)
+    if found is None:
+        found = _make(connection, places)
+    else:
+        _activate(found)
     root = parse(str(found.XMLDesc()))
     kind = root.get("type", "") if root is not None else ""
     if kind not in _FILE_POOLS:
@@ -46,7 +39,30 @@ def pool(connection: libvirt.virConnect, places: Places) -> libvirt.virStoragePo
     return found
 
 
-def _define(connection: libvirt.virConnect, places: Places) -> libvirt.virStoragePool:
+def _lookup(connection: libvirt.virConnect) -> libvirt.virStoragePool | None:
+    try:
+        return connection.storagePoolLookupByName(POOL)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+            raise
+        return None
+
+
+def _activate(found: libvirt.virStoragePool) -> None:
+    """Start it, unless somebody does so at the same time."""
+    for prepares in (False, True):
+        if found.isActive():
+            return
+        try:
+            if prepares:
+                found.build(0)  # its folder may be missing
+            found.create()
+        except libvirt.libvirtError:
+            if prepares and not found.isActive():
+                raise
+
+
+def _make(connection: libvirt.virConnect, places: Places) -> libvirt.virStoragePool:
     path = places.images
     if str(connection.getType()).upper() == "TEST":
         path = Path("/default")
@@ -59,10 +75,16 @@ def _define(connection: libvirt.virConnect, places: Places) -> libvirt.virStorag
     element = ET.Element("pool", type="dir")
     ET.SubElement(element, "name").text = POOL
     ET.SubElement(ET.SubElement(element, "target"), "path").text = str(path)
-    made = connection.storagePoolDefineXML(ET.tostring(element, encoding="unicode"), 0)
     try:
-        made.build(0)
-        made.create()
+        made = connection.storagePoolDefineXML(ET.tostring(element, encoding="unicode"), 0)
+    except libvirt.libvirtError:
+        found = _lookup(connection)
+        if found is None:
+            raise
+        _activate(found)  # somebody else was quicker
+        return found
+    try:
+        _activate(made)
         made.setAutostart(1)
     except libvirt.libvirtError:
         made.undefine()
