@@ -114,13 +114,13 @@ def test_a_real_guest_has_real_figures(home: Path, environment: dict[str, str]) 
         out = vmtui(
             environment,
             # Long rounds: on a busy machine a short one would be over before its sample is there.
-            *("-c", "kvm:", "top", "--json", "--count", "4", "--interval", "3"),
+            *("-c", "kvm:", "top", "--json", "--count", "3", "--interval", "5"),
             *("--vm", "guest", "--record", str(recording)),
         )
     finally:
         vmtui(environment, "-c", "kvm:", "delete", "guest", "--yes")
     samples = [json.loads(line) for line in out.splitlines()]
-    assert len(samples) == 4
+    assert len(samples) == 3
     for sample in samples:
         [vm] = sample["vms"]
         assert (vm["name"], vm["state"], vm["connection"]) == ("guest", "running", "kvm")
@@ -133,4 +133,4 @@ def test_a_real_guest_has_real_figures(home: Path, environment: dict[str, str]) 
         assert vm["rx_bytes"] is None  # a user-mode network has no counters
     made = Recording(recording)
     taken = [m for place in range(len(made.parts)) for m in made.moments(place) if m.sampled]
-    assert len(taken) >= 4
+    assert len(taken) >= 3
