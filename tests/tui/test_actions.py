@@ -28,7 +28,7 @@ from tests.tui.support import (
     whole,
 )
 from vmtui import attach
-from vmtui.app import VmtuiApp
+from vmtui.app import FleetChanged, VmtuiApp
 from vmtui.attach.session import Resize
 from vmtui.backends.ways_in import Console
 from vmtui.config import Config
@@ -370,8 +370,13 @@ async def test_what_is_typed_ahead_of_a_dialog_does_nothing_here() -> None:
 
 @pytest.fixture
 def attached(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was attached to; views go on changing meanwhile."""
+    """What was attached to, each time until two more views have been told."""
     calls: list[str] = []
+    tell, told = VmtuiApp.on_fleet_changed, list[FleetView]()
+
+    def watched(self: VmtuiApp, event: FleetChanged) -> None:
+        tell(self, event)
+        told.append(event.view)
 
     @contextmanager
     def suspended(self: VmtuiApp) -> Iterator[None]:
@@ -384,9 +389,12 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ) -> str:
         calls.append(name)
         assert escape == b"\x1d"
-        await asyncio.sleep(0.5)
+        enough = len(told) + 2
+        while len(told) < enough:
+            await asyncio.sleep(0.01)
         return "detached"
 
+    monkeypatch.setattr(VmtuiApp, "on_fleet_changed", watched)
     monkeypatch.setattr(VmtuiApp, "suspend", suspended)
     monkeypatch.setattr(attach, "attach", attach_for_a_moment)
     return calls

@@ -12,6 +12,9 @@ from vmtui.backends.joined_console import JoinedConsole, LoggedConsole
 from vmtui.backends.kept_output import ALL, KeptOutput, WatchedConsole
 from vmtui.backends.ways_in import Ending
 
+Kind = type[JoinedConsole] | type[LoggedConsole]
+KINDS = [JoinedConsole, LoggedConsole]
+
 
 class Socket:
     """QEMU's side: what is printed goes to a file, and to a client once that was noticed."""
@@ -25,8 +28,10 @@ class Socket:
         self._queue: asyncio.Queue[bytes] = asyncio.Queue()
         self.noticed = False
         self.logs = True
+        self.heard = asyncio.Event()  # all that was printed, and more is waited for
 
     def prints(self, data: bytes, *, dropped: bool = False) -> None:
+        self.heard.clear()
         if self.noticed and not dropped:
             self._queue.put_nowait(data)
         if self.logs:
@@ -37,6 +42,8 @@ class Socket:
         self._queue.put_nowait(b"")
 
     async def read(self) -> bytes:
+        if self._queue.empty():
+            self.heard.set()
         data = await self._queue.get()
         if not data:
             self.ends()  # for good
@@ -139,7 +146,7 @@ async def test_a_file_that_is_behind_is_waited_for(log: Path) -> None:
     socket.noticed, socket.logs = True, False
     socket.prints(b"heard first")
     reading = asyncio.create_task(taken(console, 20))
-    await asyncio.sleep(0.01)
+    await socket.heard.wait()
     with log.open("ab") as file:
         file.write(b"unheard: heard first")
     assert await reading == b"unheard: heard first"
@@ -155,7 +162,7 @@ async def test_first_words_that_were_shown_before_are_new_ones(log: Path) -> Non
     socket.noticed, socket.logs = True, False
     socket.prints(b"l")  # the console says it a moment before the file has it
     reading = asyncio.create_task(taken(console, 1))
-    await asyncio.sleep(0.01)
+    await socket.heard.wait()
     with log.open("ab") as file:
         file.write(b"l")
     assert await reading == b"l"
@@ -195,31 +202,18 @@ async def test_it_goes_on_from_anywhere(log: Path, seed: int) -> None:
     await console.close()
 
 
-async def test_a_full_disk_does_not_silence_a_serial_console(log: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+async def test_the_last_words_are_read_when_it_has_ended(log: Path, kind: Kind) -> None:
     socket = Socket(log)
-    console = JoinedConsole(socket, KeptOutput(log, 0))
-    socket.noticed = True
-    socket.prints(b"room")
-    assert await taken(console, 4) == b"room"
-    socket.logs = False
-    for piece in (b"no room ", b"left"):
-        socket.prints(piece)
-        assert await taken(console, len(piece)) == piece
+    console = kind(socket, KeptOutput(log, ALL))
+    data = await console.read()
+    socket.ends()
+    socket.prints(b"bye")
+    async with asyncio.timeout(10):
+        while piece := await console.read():
+            data += piece
+    assert data.endswith(b"bye")
     await console.close()
-
-
-async def test_the_last_words_are_read_when_it_has_ended(log: Path) -> None:
-    for kind in (JoinedConsole, LoggedConsole):
-        socket = Socket(log)
-        console = kind(socket, KeptOutput(log, ALL))
-        data = await console.read()
-        socket.ends()
-        socket.prints(b"bye")
-        async with asyncio.timeout(10):
-            while piece := await console.read():
-                data += piece
-        assert data.endswith(b"bye")
-        await console.close()
 
 
 class Stuck(Socket):
@@ -248,9 +242,10 @@ async def test_what_the_reader_missed_is_taken_from_the_file(log: Path) -> None:
     await console.close()
 
 
-async def test_a_full_disk_does_not_silence_a_console(log: Path) -> None:
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_full_disk_does_not_silence_a_console(log: Path, kind: Kind) -> None:
     socket = Socket(log)
-    console = LoggedConsole(socket, KeptOutput(log, 0))
+    console = kind(socket, KeptOutput(log, 0))
     socket.noticed = True
     socket.prints(b"room")
     assert await taken(console, 4) == b"room"

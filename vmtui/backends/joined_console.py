@@ -144,7 +144,7 @@ class JoinedConsole(_WithFile):
         place = said.find(shown)
         if len(shown) == SEAM_BYTES and 0 <= place == said.rfind(shown):
             return said[place + len(shown) :]
-        waited = self._is_quiet() if said or self._over else False
+        waited = bool(said or self._over) and self._is_quiet()
         if not waited and len(said) <= SAID_LIMIT_BYTES:
             return None
         if shown and said.endswith(shown):
