@@ -251,13 +251,14 @@ class Connection:
 
     async def sample(self, vms: Sequence[VMId] | None = None) -> None:
         """Read the counters of the host and of `vms` (None: all active) once."""
-        self._take_host(await self.backend.host_counters())
+        host = await self.backend.host_counters()
         wanted = self._roster.active() if vms is None else vms
         samples = await self.backend.counters(wanted)
         for place, (vm_id, sample) in enumerate(samples.items(), 1):
             self._roster.take(vm_id, sample)
             if place % TAKEN_AT_ONCE == 0:
                 await asyncio.sleep(0)  # a key that was pressed comes first
+        self._take_host(host)  # last: where it is new, the VMs' figures are too
         self._sampled()
 
     def _take_host(self, host: HostCounters) -> None:

@@ -19,7 +19,7 @@ from vmtui.samples import WORDS, Csv, as_json, as_table, fitted
 from vmtui.views import ConnectionStatus, FleetView, VMRef, VMView
 
 CONNECTING_LIMIT_S = 5.0
-"""Connections that are not up by then do not hold up the others."""
+"""Connections that are not up by then, or have no figures a little later, hold up no others."""
 
 LATE_INTERVALS = 2
 """A connection whose sample takes longer than so many does not hold up a round."""
@@ -57,16 +57,17 @@ async def top(options: argparse.Namespace) -> int:
 
 
 async def rounds(fleet: Fleet) -> AsyncGenerator[FleetView, None]:
-    """A view for every round of samples over all connections, once there are rates.
+    """A view for every round of samples over all connections, once there are rates of all VMs.
 
-    A connection that is late holds up no round for longer than another interval. Raises what is
-    wrong if no connection comes up at all.
+    A connection or a VM that is late holds up no round for longer than another interval. Raises
+    what is wrong if no connection comes up at all.
     """
     changed = asyncio.Event()
     unwatch = fleet.watch(lambda _: changed.set())
     before: dict[str, float] = {}
     started = False
-    late = asyncio.get_running_loop().time() + CONNECTING_LIMIT_S
+    first_late_s = CONNECTING_LIMIT_S + LATE_INTERVALS * fleet.interval_s
+    late = asyncio.get_running_loop().time() + first_late_s
     try:
         while True:
             changed.clear()
@@ -78,6 +79,8 @@ async def rounds(fleet: Fleet) -> AsyncGenerator[FleetView, None]:
             complete = bool(now) and all(
                 now.get(c.uri) not in (None, before.get(c.uri)) for c in up
             )
+            if not started:  # later ones do not wait for a VM that comes up
+                complete = complete and all(map(_has_figures, view.vms))
             over = asyncio.get_running_loop().time() >= late and (now or started)
             if complete or over:
                 before, started = now, True
@@ -101,6 +104,11 @@ def _sampled(view: FleetView) -> dict[str, float]:
         for c in view.connections
         if c.status is ConnectionStatus.UP and c.host_counters is not None and c.interval_s > 0
     }
+
+
+def _has_figures(row: VMView) -> bool:
+    """Whether there is no more to be known of it than there is."""
+    return not row.vm.state.active or row.rates is not None or bool(row.stalled)
 
 
 @dataclass(frozen=True, slots=True)

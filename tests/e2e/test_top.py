@@ -113,8 +113,7 @@ def test_a_real_guest_has_real_figures(home: Path, environment: dict[str, str]) 
     try:
         out = vmtui(
             environment,
-            # Long rounds: on a busy machine a short one would be over before its sample is there.
-            *("-c", "kvm:", "top", "--json", "--count", "3", "--interval", "5"),
+            *("-c", "kvm:", "top", "--json", "--count", "3", "--interval", "2"),
             *("--vm", "guest", "--record", str(recording)),
         )
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import os
@@ -23,7 +24,7 @@ from vmtui.errors import UnreachableError, UsageError
 from vmtui.figures import BY_ID
 from vmtui.fleet import Fleet
 from vmtui.host_figures import HOST_BY_ID
-from vmtui.model import VM, State, VMId
+from vmtui.model import VM, EventKind, State, VMId
 from vmtui.samples import Csv, as_json, as_table, fitted, padded, width
 from vmtui.top import Order, rounds
 from vmtui.views import Breach, FleetView, VMView
@@ -194,6 +195,31 @@ class Hanging(DemoBackend):
         return {vm: Stalled("no answer for 3 s") for vm in vms}
 
 
+class Mute(DemoBackend):
+    async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
+        return {}
+
+
+class Late(DemoBackend):
+    """Its first samples miss all VMs."""
+
+    _missed = 0
+
+    async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
+        self._missed += 1
+        return {} if self._missed <= 2 else await super().counters(vms)
+
+
+class Changing(DemoBackend):
+    """Something happens, and is drawn, between the host's sample and those of the VMs."""
+
+    async def counters(self, vms: Sequence[VMId]) -> Mapping[VMId, Counters | Stalled]:
+        self._tell(EventKind.RESYNC, vms[0])
+        for _ in range(20):  # steps of the loop, until whoever waits for a view has seen it
+            await asyncio.sleep(0)
+        return await super().counters(vms)
+
+
 def fleet_of(*backends: DemoBackend) -> Fleet:
     return Fleet([Endpoint(backend, backend.uri) for backend in backends], interval_s=0.2)
 
@@ -233,6 +259,25 @@ async def test_a_lost_connection_holds_up_nothing() -> None:
 async def test_without_any_connection_it_says_why() -> None:
     with pytest.raises(UnreachableError, match="it is not there"):
         await taken(fleet_of(Down("demo:?host=b")), 1)
+
+
+async def test_the_first_round_waits_for_a_vm_that_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmtui.top.LATE_INTERVALS", 100)
+    [view] = await taken(fleet_of(Late("demo:?vms=2")), 1)
+    assert all(row.rates for row in view.vms if row.vm.state.active)
+    monkeypatch.setattr("vmtui.top.LATE_INTERVALS", 2)
+    monkeypatch.setattr("vmtui.top.CONNECTING_LIMIT_S", 0)
+    [view] = await taken(fleet_of(Mute("demo:?vms=2")), 1)
+    assert not any(row.rates for row in view.vms)
+
+
+async def test_what_changes_while_vms_are_sampled_makes_no_round() -> None:
+    backend = Changing("demo:?vms=2")
+    for view in await taken(fleet_of(backend), 3):
+        [connection] = view.connections
+        assert connection.host_counters is not None
+        for row in view.vms:
+            assert row.counters is None or row.counters.at_s >= connection.host_counters.at_s
 
 
 async def test_stalled_vms_are_rows_with_a_reason() -> None:

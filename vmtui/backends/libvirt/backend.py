@@ -113,10 +113,9 @@ class LibvirtBackend(Surrounded, Configurable):
         link = self._linked()
         return await link.sampler.sample(vms) if vms else {}
 
-    async def events(self) -> AsyncIterator[Event]:
+    def events(self) -> AsyncIterator[Event]:
         """Whatever libvirt reports, from this and all other clients."""
-        async for event in self._linked().events.listen():
-            yield event
+        return self._linked().events.listen()
 
     # -- changes -----------------------------------------------------------------------------
 
