@@ -16,7 +16,7 @@ from vmtui.actions import BY_ID
 from vmtui.backends.registry import shelf_for, usable_endpoints
 from vmtui.balance.balancer import Balancer
 from vmtui.config import Config, load, themes_path
-from vmtui.consoles import OpenConsoles, Redraws
+from vmtui.consoles import OpenConsole, OpenConsoles, Redraws
 from vmtui.ending import ending_on_signals
 from vmtui.errors import ConfigError, VmtuiError
 from vmtui.fleet import Fleet
@@ -193,8 +193,13 @@ class VmtuiApp(AppVerbs):
             connection = view.connection(console.ref.uri)
             if connection is None or connection.status is not ConnectionStatus.UP:
                 continue  # it may be there all the same
-            if view.row(console.ref) is None:
+            if view.row(console.ref) is None and not self._sees(console):
                 self.run_worker(self.consoles.close(console.key), group="deleted")
+
+    def _sees(self, console: OpenConsole) -> bool:
+        """Whether it is in front of the user: what is typed there must not reach another."""
+        screens = (getattr(screen, "sees", None) for screen in self.screen_stack)
+        return any(sees is not None and sees(console) for sees in screens)
 
     def on_consoles_changed(self) -> None:
         """Draw the consoles of the screen in front."""

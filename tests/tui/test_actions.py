@@ -32,6 +32,7 @@ from vmtui.app import FleetChanged, VmtuiApp
 from vmtui.attach.session import Resize
 from vmtui.backends.ways_in import Console
 from vmtui.config import Config
+from vmtui.consoles import Attachment
 from vmtui.screens.confirm import ConfirmScreen
 from vmtui.screens.console import ConsoleScreen
 from vmtui.screens.create import CreateScreen
@@ -398,6 +399,49 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(VmtuiApp, "suspend", suspended)
     monkeypatch.setattr(attach, "attach", attach_for_a_moment)
     return calls
+
+
+async def test_the_embedded_console_stays_open_while_the_terminal_is_attached(
+    attached: list[str],
+) -> None:
+    async with running() as (app, pilot):
+        await point(pilot, app, "web-01")
+        await press(pilot, "c")
+        await until(pilot, lambda: "● attached" in whole(app))
+        await press(pilot, "ctrl+backslash", "d")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        [embedded] = app.consoles.all
+        await press(pilot, "C")
+        await until(pilot, lambda: "resumed" in attached)
+        assert app.consoles.all == (embedded,)
+        await until(pilot, lambda: embedded.attachment is Attachment.ATTACHED)
+
+
+async def test_what_opens_one_vm_is_for_one_at_a_time() -> None:
+    async with running() as (app, pilot):
+        for name in ("web-01", "pihole"):
+            await point(pilot, app, name)
+            await press(pilot, "space")
+        for times, key in enumerate(("c", "C", "V", "S"), 1):
+            await press(pilot, key)
+            while said(app).count("one VM at a time, and 2 are marked") < times:
+                await pilot.pause(0.01)
+            assert app.screen is app.dashboard
+
+
+async def test_a_second_quit_leaves_only_from_the_question_whether_to_leave() -> None:
+    backend = Slow()
+    async with running(backend) as (app, pilot):
+        await point(pilot, app, "old-db")
+        await press(pilot, "s")
+        await until(pilot, lambda: state_of(app, "old-db") == "off")
+        await point(pilot, app, "web-01")
+        await press(pilot, "D")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await press(pilot, "ctrl+q")
+        await until(pilot, lambda: "Leave while tasks are running?" in whole(app))
+        await press(pilot, "ctrl+q")
+        await until(pilot, lambda: not app.is_running)
 
 
 async def test_an_attached_console_takes_the_terminal_and_nothing_is_drawn(

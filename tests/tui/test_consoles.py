@@ -502,11 +502,37 @@ async def test_a_vm_that_stops_says_so_and_is_attached_again_when_it_starts() ->
         assert state_of(d.app, "web-01") == "running"
 
 
-async def test_a_deleted_vm_takes_its_console_along() -> None:
+async def deleted(d: Desk, name: str) -> None:
+    ref = d.app.fleet.find(name)
+    plan = await d.app.fleet.backend(ref).delete_plan(ref.id)
+    await d.app.fleet.delete(ref, plan)
+
+
+async def test_what_is_typed_at_a_vm_that_is_deleted_reaches_no_other() -> None:
     async with desk() as d:
-        ref = d.app.fleet.find("web-01")
-        plan = await d.app.fleet.backend(ref).delete_plan(ref.id)
-        await d.app.fleet.delete(ref, plan)
+        await d.command("d")
+        await d.open("pihole")
+        await deleted(d, "pihole")
+        await d.sees("the VM is not there any more. ctrl+\\ x closes its console.")
+        await d.type("touch mine")
+        assert d.screen.name_of(d.screen.front.key) == "pihole"
+        await d.command("x")
+        await d.sees("root@web-01:~#")
+        assert "touch" not in whole(d.app)
+        await d.command("x")
+        await until(d.pilot, lambda: d.app.screen is d.app.dashboard)
+        assert not d.app.consoles.all
+
+
+async def test_the_console_of_a_deleted_vm_is_closed_once_nobody_sees_it() -> None:
+    async with desk() as d:
+        await d.command("d")
+        await d.open("pihole")
+        await deleted(d, "web-01")
+        await until(d.pilot, lambda: len(d.app.consoles.all) == 1)
+        await deleted(d, "pihole")
+        await d.sees("the VM is not there any more")
+        await d.command("d")
         await until(d.pilot, lambda: d.app.screen is d.app.dashboard)
         await until(d.pilot, lambda: not d.app.consoles.all)
 
@@ -542,6 +568,34 @@ async def test_the_console_tab_is_live_and_lets_go_of_what_it_only_showed() -> N
         await until(pilot, lambda: "root@web-01:~# live" in whole(app))
         pihole = ConsoleKey(app.fleet.find("pihole"))
         assert app.consoles.get(pihole) is not None  # it was entered: it stays
+
+
+async def test_the_pane_shows_no_console_that_was_closed_elsewhere() -> None:
+    backend = DemoBackend()
+    async with running(backend, size=(120, 40)) as (app, pilot):
+        await point_at(pilot, app, "web-01")
+        await press(pilot, "tab")
+        await until(pilot, lambda: "root@web-01:~#" in whole(app))
+        await press(pilot, "enter")
+        await until(pilot, lambda: isinstance(app.screen, ConsoleScreen))
+        await until(pilot, lambda: "● attached" in whole(app))
+        await press(pilot, PREFIX, "x")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        guest = await backend.guest(app.fleet.find("web-01").id)
+        await until(pilot, lambda: bool(app.context.glanced))
+        await until(pilot, lambda: "root@web-01:~#" in whole(app))
+        guest._print("live")
+        await until(pilot, lambda: "root@web-01:~# live" in whole(app))
+
+
+async def test_what_a_vm_screen_looked_at_is_let_go_of_by_the_list() -> None:
+    async with running(size=(120, 40)) as (app, pilot):
+        await point_at(pilot, app, "web-01")
+        await press(pilot, "enter", "tab")
+        await until(pilot, lambda: "root@web-01:~#" in whole(app))
+        await press(pilot, "escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        await until(pilot, lambda: not app.consoles.all)
 
 
 async def test_the_console_tab_of_a_vm_screen_opens_by_enter() -> None:

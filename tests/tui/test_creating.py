@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +27,9 @@ from tests.tui.support import (
 from vmtui.app import VmtuiApp
 from vmtui.backends.demo import DemoBackend
 from vmtui.backends.demo_shelf import DemoShelf
+from vmtui.errors import OperationError
 from vmtui.model import VM, Firmware, SshAccess, VMId
+from vmtui.parts import CloudInit
 from vmtui.progress import Progress, ProgressSink
 from vmtui.screens.confirm import ConfirmScreen
 from vmtui.screens.console import ConsoleScreen
@@ -384,6 +387,80 @@ async def test_a_vm_is_cloned_and_it_is_said_what_stays_the_same() -> None:
         await until(pilot, lambda: "web-01 is running" in said(app))
 
 
+class SlowToClone(DemoBackend):
+    """Its clones are made when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.gate = asyncio.Event(), asyncio.Event()
+
+    async def clone(
+        self,
+        vm: VMId,
+        name: str,
+        *,
+        linked: bool,
+        cloud_init: CloudInit | None,
+        progress: ProgressSink,
+    ) -> VMId:
+        self.asked.set()
+        await self.gate.wait()
+        return await super().clone(
+            vm, name, linked=linked, cloud_init=cloud_init, progress=progress
+        )
+
+
+async def test_a_clone_goes_on_whatever_is_opened_meanwhile() -> None:
+    slow = SlowToClone()
+    async with running(slow) as (app, pilot):
+        await point(pilot, app, "old-db")
+        await press(pilot, "y")
+        await until(pilot, lambda: "what is it called" in whole(app))
+        await press(pilot, "enter")
+        await until(pilot, lambda: "linked" in whole(app))
+        await press(pilot, "1")
+        await until(pilot, slow.asked.is_set)
+        await point(pilot, app, "web-01")
+        await press(pilot, "c")
+        await until(pilot, lambda: isinstance(app.screen, ConsoleScreen))
+        slow.gate.set()
+        await until(pilot, lambda: "old-db-1 is made" in said(app))
+
+
+class Forgetful(DemoBackend):
+    """It can't tell who leans on which image."""
+
+    async def images_in_use(self) -> Mapping[str, tuple[str, ...]]:
+        raise OperationError("no answer within 20 s")
+
+
+async def test_images_are_there_though_a_connection_does_not_say_who_leans_on_them() -> None:
+    async with running(DemoBackend(), Forgetful("demo:?host=b")) as (app, pilot):
+        await press(pilot, "I")
+        await until(pilot, lambda: "12 VMs" in whole(app))
+        assert "no answer within 20 s" in said(app)
+        await press(pilot, "down", "x")  # what nobody knows of is not removed
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await press(pilot, "y")
+        await until(pilot, lambda: said(app).count("no answer within 20 s") > 1)
+        assert "is removed" not in said(app)
+
+
+async def test_what_is_done_to_an_image_is_seen_by_whoever_looks_again() -> None:
+    async with running() as (app, pilot):
+        app.context.shelf = shelf = SlowShelf()
+        await press(pilot, "I")
+        await until(pilot, lambda: "alpine-3.22" in whole(app))
+        await press(pilot, *["down"] * 6, "p")
+        await until(pilot, lambda: "pulling " in whole(app))
+        await press(pilot, "escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
+        await press(pilot, "I")
+        await until(pilot, lambda: "pulling " in whole(app))
+        shelf.gate.set()
+        await until(pilot, lambda: " is here" in said(app))
+
+
 async def test_images_are_pulled_verified_and_removed() -> None:
     async with running() as (app, pilot):
         app.context.shelf = shelf = SlowShelf()
@@ -392,7 +469,7 @@ async def test_images_are_pulled_verified_and_removed() -> None:
         screen = app.screen
         assert isinstance(screen, ImagesScreen)
         await until(pilot, lambda: "debian-12" in shown(screen.table))
-        assert "12 VMs" in shown(screen.table)
+        await until(pilot, lambda: "12 VMs" in shown(screen.table))
         await press(pilot, "x")  # what VMs lean on stays
         await until(pilot, lambda: "debian-12 is in use" in said(app))
         await press(pilot, "down", "x")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -13,10 +13,12 @@ from vmtui import ssh
 from vmtui.app import VmtuiApp
 from vmtui.backends.demo import DemoBackend
 from vmtui.backends.ways_in import Viewer
-from vmtui.model import VM, VMId
+from vmtui.errors import UnreachableError
+from vmtui.model import VM, EventKind, VMId
 from vmtui.screens.confirm import ConfirmScreen
 from vmtui.screens.guest_screen import GuestScreen, ScreenHelp
 from vmtui.screens.opening import Steps
+from vmtui.screens.vm import VMScreen
 
 PREFIX = "ctrl+backslash"
 
@@ -34,6 +36,58 @@ async def test_keys_go_to_the_guest_and_the_prefix_leads_back() -> None:
         await press(pilot, PREFIX, "question_mark")
         await until(pilot, lambda: isinstance(app.screen, ScreenHelp))
         await press(pilot, "escape", PREFIX, "d")
+        await until(pilot, lambda: app.screen is app.dashboard)
+
+
+class Dropping(DemoBackend):
+    """Its connection is lost on demand."""
+
+    dropped = False
+
+    async def vms(self) -> Sequence[VM]:
+        if self.dropped:
+            raise UnreachableError("the lab does not answer")
+        return await super().vms()
+
+    def drop(self) -> None:
+        self.dropped = True
+        self._tell(EventKind.RESYNC, VMId(""))
+
+
+@pytest.mark.parametrize("how", ["lost", "deleted"])
+async def test_what_is_typed_at_a_vm_that_goes_reaches_no_other(how: str) -> None:
+    backend = Dropping()
+    async with running(backend, size=(100, 30)) as (app, pilot):
+        await point(pilot, app, "web-01")
+        await press(pilot, "V")
+        await until(pilot, lambda: "640x400" in whole(app))
+        if how == "lost":
+            backend.drop()
+            await until(pilot, lambda: "web-01  demo is not connected" in whole(app))
+        else:
+            ref = app.fleet.find("web-01")
+            await app.fleet.delete(ref, await backend.delete_plan(ref.id))
+            await until(pilot, lambda: "web-01  is not there any more" in whole(app))
+        await press(pilot, *"rootd")
+        assert isinstance(app.screen, GuestScreen)
+        await press(pilot, PREFIX, "d")
+        await until(pilot, lambda: app.screen is app.dashboard)
+
+
+async def test_a_vms_own_screen_stays_while_its_connection_is_lost() -> None:
+    backend = Dropping()
+    async with running(backend, size=(100, 30)) as (app, pilot):
+        await point(pilot, app, "web-01")
+        await press(pilot, "enter")
+        await until(pilot, lambda: isinstance(app.screen, VMScreen))
+        backend.drop()
+        await until(pilot, lambda: not app.fleet.view().vms)
+        await until(pilot, lambda: "the lab does not answer" in whole(app))
+        assert isinstance(app.screen, VMScreen)
+        backend.dropped = False
+        app.fleet.connections[0].retry()
+        await until(pilot, lambda: "● running" in whole(app))
+        await press(pilot, "escape")
         await until(pilot, lambda: app.screen is app.dashboard)
 
 

@@ -19,7 +19,7 @@ from vmtui.app import VmtuiApp
 from vmtui.backends.base import DeletePlan
 from vmtui.backends.demo import DemoBackend
 from vmtui.hardware.around import TpmFacts, TpmHealth
-from vmtui.hardware.changes import Change, ChangePlan, When
+from vmtui.hardware.changes import Assign, Change, ChangePlan, When
 from vmtui.hardware.settings import SETTINGS, setting
 from vmtui.hardware.tree import Entry
 from vmtui.hardware.values import Value
@@ -32,6 +32,7 @@ from vmtui.screens.editing import EntryEditor, Seat
 from vmtui.screens.firmware import FirmwarePanel
 from vmtui.screens.isolation import IsolationPanel
 from vmtui.screens.planning import PlanScreen
+from vmtui.screens.preview import PreviewScreen
 from vmtui.screens.tpm import TpmPanel
 from vmtui.screens.trash import TrashScreen
 from vmtui.screens.typed import TypeNameScreen
@@ -303,6 +304,29 @@ async def test_deletion_spares_what_is_chosen_and_the_trash_gives_back() -> None
         await until(pilot, lambda: "The trash is empty." in whole(app))
 
 
+async def test_what_is_lost_and_the_answer_are_seen_however_long_the_rest_is() -> None:
+    async with running(size=(80, 24)) as (app, pilot):
+        ref = app.fleet.find("win11")
+        changes = [Assign("cpus", 2), Assign("autostart", True), Assign("notes", "x")]
+        planned = await app.fleet.backend(ref).plan(ref.id, changes)  # type: ignore[attr-defined]
+        first = replace(planned.steps[0], loses="what was sealed in it is lost")
+        losing = replace(planned, steps=(first, *planned.steps[1:], *planned.steps[1:] * 3))
+        app.push_screen(PlanScreen(losing))
+        await plan(pilot, app)
+        await until(pilot, lambda: "y do it" in whole(app))
+        assert "What was sealed in it is lost." in whole(app)
+        assert app.screen.query_one(Input).region.bottom < 24
+        await press(pilot, "escape")
+        for name in ("web-01", "pihole", "old-db", "router", "win11"):
+            await point(pilot, app, name)
+            await press(pilot, "space")
+        await press(pilot, "X")
+        await until(pilot, lambda: isinstance(app.screen, DeleteScreen))
+        await until(pilot, lambda: "y delete" in whole(app))
+        app.push_screen(PreviewScreen("web-01", "<domain>\n" + "<a/>\n" * 50))
+        await until(pilot, lambda: "Enter creates · y copies" in whole(app))
+
+
 async def test_without_a_trash_the_name_is_typed_at_once() -> None:
     async with running(size=SIZE) as (app, pilot):
         backend, ref = DemoBackend(), app.fleet.find("win11")
@@ -354,6 +378,21 @@ class SlowToPlan(DemoBackend):
         self.asked.set()
         await self.ready.wait()
         return await super().plan(vm, changes, when)
+
+
+async def test_a_typed_value_that_is_late_to_be_judged_is_called_off() -> None:
+    slow = SlowToPlan()
+    async with running(slow, size=SIZE) as (app, pilot):
+        screen = await hardware(pilot, app, "pihole")
+        await press(pilot, "2", "enter")
+        await until(pilot, lambda: isinstance(app.screen, EntryEditor))
+        await press(pilot, "backspace", "2", "enter")
+        await until(pilot, slow.asked.is_set)
+        await press(pilot, "escape")
+        await until(pilot, lambda: app.screen is screen)
+        slow.ready.set()
+        await press(pilot, "escape")
+        await until(pilot, lambda: app.screen is app.dashboard)
 
 
 async def test_a_question_of_a_panel_that_is_late_is_called_off() -> None:
@@ -434,6 +473,13 @@ async def test_panels_of_firmware_and_cpus() -> None:
         await plan(pilot, app)
         await press(pilot, "y")
         await until(pilot, lambda: "12-13" in whole(app) and "win11 (vCPU 0" in whole(app))
+        await press(pilot, "i")
+        await until(pilot, lambda: "win11: pinning" in whole(app))
+        assert app.screen.query_one(Input).value == "all=12-13"
+        await press(pilot, "ctrl+u", "enter")
+        await plan(pilot, app)
+        await press(pilot, "y")
+        await until(pilot, lambda: "12-13" not in whole(app))
 
 
 async def test_a_bios_has_a_boot_order_too() -> None:

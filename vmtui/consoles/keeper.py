@@ -55,6 +55,8 @@ class Keeper:
         self._moved = asyncio.Event()
         self._attached_to = place.ref
         self.place = place
+        self.vm_name = place.vm.name if place.vm else ""
+        """As it was known last."""
         self.attachment = Attachment.ATTACHING
         self.notice = ""
         self.holder = ""
@@ -65,6 +67,7 @@ class Keeper:
         """Its VM or connection is in another state, or somewhere else."""
         if place != self.place:
             self.place = place
+            self.vm_name = place.vm.name if place.vm else self.vm_name
             self._moved.set()
 
     async def close(self) -> None:
@@ -83,6 +86,13 @@ class Keeper:
         if not self._attaches:
             self._attaches = True
             self.begin_anew(force=False)
+
+    async def let_go(self) -> None:
+        """From now on only watch it; ends when it is free for another."""
+        if self._attaches:
+            self._attaches = False
+            await self.close()
+            self._task = asyncio.create_task(self._run(), name=self._task.get_name())
 
     def begin_anew(self, *, force: bool) -> None:
         """Attach now, by force if need be; nothing, if it is attached."""

@@ -87,6 +87,17 @@ class OpenConsole:
         return self._keeper.place.ref
 
     @property
+    def vm_name(self) -> str:
+        """Its VM's name, also when that or its connection is gone."""
+        return self._keeper.vm_name
+
+    @property
+    def gone(self) -> bool:
+        """Whether its VM was deleted."""
+        place = self._keeper.place
+        return place.vm is None and not place.problem
+
+    @property
     def log(self) -> Path | None:
         """The file that what is printed is also written to."""
         return self._log.path if self._log else None
@@ -129,6 +140,10 @@ class OpenConsole:
     def attach(self) -> None:
         """From now on have it; nothing if it was not only watched."""
         self._keeper.attach()
+
+    async def let_go(self) -> None:
+        """Leave it to another until `attach`, and watch meanwhile where that is possible."""
+        await self._keeper.let_go()
 
     def take_over(self) -> None:
         """Attach although someone else has it; that one is detached."""

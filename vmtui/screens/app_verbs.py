@@ -40,6 +40,8 @@ class AppVerbs(Releasing):
     fleet: Fleet
     context: Context
     dashboard: Dashboard
+    _leaving: ConfirmScreen | None = None
+    """What asks whether to leave."""
 
     async def load_rest(self) -> None:
         """Import what the first picture does without, so that no key has to wait for it.
@@ -129,14 +131,15 @@ class AppVerbs(Releasing):
 
     async def _leave(self) -> None:
         running = [t.label for t in self.fleet.tasks.views if t.status is TaskStatus.RUNNING]
-        if running and not isinstance(self.screen, ConfirmScreen):
+        if running and self.screen is not self._leaving:  # the second time it is the answer
             question = Question(
                 title="Leave while tasks are running?",
                 groups=(("They are cancelled; VMs go on.", tuple(map(plain, running))),),
                 yes="leave",
                 no="stay",
             )
-            if not await self.push_screen_wait(ConfirmScreen(question)):
+            self._leaving = ConfirmScreen(question)
+            if not await self.push_screen_wait(self._leaving):
                 return
         self.exit()
 

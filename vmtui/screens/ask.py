@@ -21,7 +21,7 @@ from vmtui.widgets.lines import Line, Lines, fit
 
 
 class AskScreen(Modal[str | None]):
-    """Gives what was typed; None when it was given up."""
+    """Gives what was typed, which may be nothing (""); None when it was given up."""
 
     DEFAULT_CSS = """
     AskScreen { align: center middle; }
@@ -48,7 +48,7 @@ class AskScreen(Modal[str | None]):
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
-        self.dismiss(event.value.strip() or None)
+        self.dismiss(event.value.strip())
 
     def action_give_up(self) -> None:
         """Nothing."""

@@ -6,7 +6,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from vmtui.backends.ways_in import Console, Consoles, ConsoleSizes, Logs
@@ -21,6 +22,9 @@ from vmtui.views import VMRef, VMView
 
 Result = TypeVar("Result")
 
+TYPED_ON_S = 1.0
+"""What is typed when a console ends by itself is meant for the guest."""
+
 COULD_NOT = 255
 """What ssh exits with when it could not connect."""
 
@@ -30,20 +34,30 @@ async def attach_terminal(screen: FleetScreen, row: VMView) -> None:
     name = plain(row.vm.name)
     screen.hold()
     try:
-        # A console serves one at a time, and the embedded one may be it.
-        await screen.context.consoles.close(ConsoleKey(row.ref))
-        console = await _attached(screen, row.ref, name)
-        if console is None:
-            return
-        history = await _history(screen, row.ref)
-        reason = await _joined(screen, console, row.ref, name, history)
+        async with _without_the_embedded(screen, ConsoleKey(row.ref)):
+            console = await _attached(screen, row.ref, name)
+            if console is None:
+                return
+            history = await _history(screen, row.ref)
+            await _joined(screen, console, row.ref, name, history)
     except VmtuiError as error:
         tell_error(screen, error)
-        return
     finally:
         screen.release()
-    if reason:
-        screen.app.notify(plain(reason), title=name, markup=False, timeout=4)
+
+
+@asynccontextmanager
+async def _without_the_embedded(screen: FleetScreen, key: ConsoleKey) -> AsyncIterator[None]:
+    """A console serves one at a time, and the embedded one may be it."""
+    embedded = screen.context.consoles.get(key)
+    if embedded is None or key in screen.context.glanced:
+        yield
+        return
+    await embedded.let_go()
+    try:
+        yield
+    finally:
+        embedded.attach()
 
 
 async def _attached(screen: FleetScreen, ref: VMRef, name: str) -> Console | None:
@@ -70,7 +84,7 @@ async def _history(screen: FleetScreen, ref: VMRef) -> bytes:
 
 async def _joined(
     screen: FleetScreen, console: Console, ref: VMRef, name: str, history: bytes
-) -> str:
+) -> None:
     from vmtui import attach  # noqa: PLC0415 (it needs a terminal's modules)
 
     backend = screen.context.fleet.backend(ref)
@@ -85,7 +99,7 @@ async def _joined(
             return False
 
     try:
-        return await lent(
+        reason = await lent(
             screen,
             lambda: attach.attach(
                 console, name=name, escape=escape, history=history, clear=True, resize=resize
@@ -93,6 +107,9 @@ async def _joined(
         )
     finally:
         await console.close()
+    screen.app.notify(plain(reason), title=name, markup=False, timeout=4)
+    if reason != attach.ENDED:
+        await asyncio.sleep(TYPED_ON_S)
 
 
 async def run_in_terminal(screen: FleetScreen, argv: Sequence[str]) -> None:

@@ -93,6 +93,8 @@ class Context:
     suspended: bool = False
     glanced: set[ConsoleKey] = field(default_factory=set)
     """Consoles that are open only because a pane shows them."""
+    image_tasks: dict[str, int] = field(default_factory=dict)
+    """What is being done to images, by their names: ids of tasks."""
 
     def key(self, action: Action) -> str:
         """How the key of an action is written."""
@@ -193,8 +195,11 @@ class FleetScreen(Holding):
     def refusals(self) -> Callable[[Action], str]:
         """The same for many actions at once."""
         rows = self.targets()
-        # A refusal depends on state and connection alone: of a thousand marks few are different.
-        kinds = {(row.ref.uri, row.vm.state): row for row in reversed(rows)}.values()
+        # What a refusal depends on: of a thousand marks few are different.
+        kinds = {
+            (row.ref.uri, row.vm.state, row.vm.has_console, bool(row.vm.displays)): row
+            for row in reversed(rows)
+        }.values()
         first = rows[0] if rows else None
 
         def refusal(action: Action) -> str:

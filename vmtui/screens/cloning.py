@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from vmtui.actions import BY_ID
 from vmtui.making import clone, has_cloud_init, same_inside
 from vmtui.naming import free_name
@@ -21,21 +19,19 @@ KINDS = (
 )
 
 
-async def ask_and_clone(screen: FleetScreen, rows: Sequence[VMView]) -> None:
+async def ask_and_clone(screen: FleetScreen, row: VMView) -> None:
     """For a worker of the app."""
-    row, fleet, shelf = rows[0], screen.context.fleet, screen.context.shelf
+    fleet, shelf = screen.context.fleet, screen.context.shelf
     name = plain(row.vm.name)
     taken = [vm.name for vm in fleet.connection(row.ref.uri).vms]
     refusal = BY_ID["clone"].refusal(row.vm, fleet.view().connection(row.ref.uri))
-    if len(rows) > 1:
-        refusal = "VMs are cloned one at a time: each is asked for a name."
     if refusal:
         tell(screen, "clone", [Outcome(f"{name}: not done. {refusal}", ok=False)])
         return
     new = await screen.app.push_screen_wait(
         AskScreen(f"Clone {name}: what is it called?", free_name(row.vm.name, taken))
     )
-    if new is None:
+    if not new:
         return
     problem = name_problem(new, taken)
     if problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from vmtui.hardware.changes import Assign
 from vmtui.hardware.settings import PartKind
@@ -10,36 +10,24 @@ from vmtui.hardware.tree import Part
 from vmtui.screens import hardware
 from vmtui.screens.balloon import BalloonScreen
 from vmtui.screens.base import FleetScreen
+from vmtui.screens.cloning import ask_and_clone
 from vmtui.screens.cpus import CpuPanel
 from vmtui.screens.definition import edit
 from vmtui.screens.deleting import delete
 from vmtui.screens.firmware import FirmwarePanel
 from vmtui.screens.isolation import IsolationPanel, restrict
-from vmtui.screens.opening import Opener
+from vmtui.screens.opening import Opener, for_one
 from vmtui.screens.tpm import TpmPanel
 from vmtui.screens.vm_panel import VMPanel
 from vmtui.views import VMRef, VMView
 from vmtui.widgets.tabs import HARDWARE, TABS
 
 
-def _for_one(what: Callable[[FleetScreen, VMView], Awaitable[None]]) -> Opener:
-    """For what can't be done to several marked VMs at a time."""
-
-    async def opened(screen: FleetScreen, rows: Sequence[VMView]) -> None:
-        if len(rows) > 1:
-            text = f"That is for one VM at a time, and {len(rows)} are marked: Esc unmarks."
-            screen.app.notify(text, severity="warning", markup=False, timeout=4)
-        else:
-            await what(screen, rows[0])
-
-    return opened
-
-
 def _panel(kind: type[VMPanel]) -> Opener:
     async def pushed(screen: FleetScreen, row: VMView) -> None:
         screen.app.push_screen(kind(screen, row))
 
-    return _for_one(pushed)
+    return for_one(pushed)
 
 
 async def _memory(screen: FleetScreen, row: VMView) -> None:
@@ -70,17 +58,18 @@ async def _balance(screen: FleetScreen, rows: Sequence[VMView]) -> None:
 
 
 CONFIGURERS: Mapping[str, Opener] = {
-    "hardware": _for_one(_hardware),
-    "memory": _for_one(_memory),
+    "hardware": for_one(_hardware),
+    "memory": for_one(_memory),
     "balance": _balance,
     "tpm": _panel(TpmPanel),
     "firmware": _panel(FirmwarePanel),
     "cpus": _panel(CpuPanel),
     "isolation": _panel(IsolationPanel),
     "restrict": restrict,
-    "undo": _for_one(hardware.undo),
+    "undo": for_one(hardware.undo),
     "protect": hardware.protect,
-    "edit": _for_one(edit),
+    "edit": for_one(edit),
+    "clone": for_one(ask_and_clone),
     "delete": delete,
 }
 """By action. Each is for a worker of the app that nothing cancels: what it asks and does goes on

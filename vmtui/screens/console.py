@@ -124,9 +124,14 @@ class ConsoleScreen(ConsoleVerbs):
 
     def name_of(self, key: ConsoleKey) -> str:
         """The VM's name, and the console's where it is not the first."""
-        row = self.context.fleet.view().row(key.ref)
-        name = plain(row.vm.name) if row else "a VM that is gone"
+        console = self.context.consoles.get(key)
+        name = plain(console.vm_name) if console else ""
+        name = name or "a VM that is gone"
         return f"{name} {plain(key.name)}" if key.name else name
+
+    def sees(self, console: OpenConsole) -> bool:
+        """Whether it is one of those on the screen."""
+        return console in (self.in_grid or [self.front])
 
     # -- drawing -------------------------------------------------------------------------------
 
@@ -184,12 +189,15 @@ class ConsoleScreen(ConsoleVerbs):
         notice = plain(console.notice)
         said = f"{notice}." if notice and not notice.endswith(".") else notice
         fixed = self.unchangeable(console)
+        after = "It is attached again when the VM starts."
+        if console.gone:
+            after = f"{prefix} x closes its console."
         kept, over = (fixed, "") if fixed else (said, f" {prefix} t takes it over.")
         texts = {
             Attachment.ATTACHED: plain(console.hint),
             Attachment.WATCHING: f"{kept} You see what is printed.{over}",
             Attachment.HELD: f"{kept}{over}",
-            Attachment.OFF: f"{said} It is attached again when the VM starts.",
+            Attachment.OFF: f"{said} {after}",
             Attachment.LOST: f"{said} It is attached again when the connection is back.",
             Attachment.FAILED: notice,
         }

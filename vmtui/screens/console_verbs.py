@@ -129,7 +129,7 @@ class ConsoleVerbs(ConsoleTexts):
         view = self.tiles.view(console)
         title = f"Save what {self.name_of(console.key)} printed as"
         name = await self.app.push_screen_wait(AskScreen(title, self._file_name("txt")))
-        if name is None or view is None:
+        if not name or view is None:
             return
         text = await view.lines.all_text()
         try:

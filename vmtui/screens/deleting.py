@@ -19,7 +19,7 @@ from vmtui.backends.base import DeletePlan, Feature
 from vmtui.errors import VmtuiError
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.doing import Outcome, run_all, tell
-from vmtui.screens.modal import Modal
+from vmtui.screens.modal import TallModal
 from vmtui.units import plain
 from vmtui.views import VMView
 from vmtui.widgets.doomed_list import DoomedList
@@ -31,7 +31,7 @@ SEALED = "TPM"
 """What is called so can't be made anew: a VM's name has to be typed for it."""
 
 
-class DeleteScreen(Modal[Plans | None]):
+class DeleteScreen(TallModal[Plans | None]):
     """Gives the plans as they were chosen; None for none.
 
     Cancel has the focus, or the field where something has to be typed.
@@ -39,10 +39,11 @@ class DeleteScreen(Modal[Plans | None]):
 
     DEFAULT_CSS = """
     DeleteScreen { align: center middle; }
-    DeleteScreen > Vertical { width: 92; max-width: 96%; height: auto; max-height: 96%;
+    DeleteScreen > Vertical { width: 92; max-width: 96%;
         border: round $error; background: $background; padding: 0 2; }
     DeleteScreen #title { text-style: bold; color: $error; margin-bottom: 1; }
-    DeleteScreen VerticalScroll { height: auto; max-height: 60vh; scrollbar-size-vertical: 1; }
+    DeleteScreen VerticalScroll { height: auto; scrollbar-size-vertical: 1; }
+    DeleteScreen.-full VerticalScroll { height: 1fr; min-height: 1; }
     DeleteScreen Tick { margin-top: 1; }
     DeleteScreen #typing { height: auto; margin-top: 1; }
     DeleteScreen Input { height: 1; border: none; padding: 0; background: $panel; }
@@ -137,6 +138,7 @@ class DeleteScreen(Modal[Plans | None]):
         self.query_one("#yes", Button).disabled = not agreed
         keys = self._keys(typing=bool(wanted), agreed=agreed)
         self.query_one("#keys", Static).update(Content(keys))
+        self.refit()
 
     def _focus(self) -> None:
         """Where one goes on: at what has to be typed, else at Cancel."""

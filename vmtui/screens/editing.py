@@ -140,23 +140,28 @@ class EntryEditor(Modal[ChangePlan | None]):
         said.set_class(problem, "-problem")
 
     @on(Input.Submitted)
-    async def _submitted(self) -> None:
-        await self.action_take()
+    def _submitted(self) -> None:
+        self.action_take()
 
-    async def action_take(self) -> None:
-        """Enter: ask the backend what it would do."""
+    def action_take(self) -> None:
+        """Enter: ask the backend what it would do; until it answers, Esc calls that off."""
         if self._judging:
             return
-        self._judging = True
         try:
             value = self._value()
-            if value == self._before:
-                self.dismiss(None)
-                return
-            self._say("Looking what that would do …")
-            plan = await self._judge(value)
         except ValueError as error:
             self._say(str(error), problem=True)
+            return
+        if value == self._before:
+            self.dismiss(None)
+        else:
+            self._judging = True
+            self.run_worker(self._look(value), group="judge")
+
+    async def _look(self, value: Value) -> None:
+        self._say("Looking what that would do …")
+        try:
+            plan = await self._judge(value)
         except VmtuiError as error:
             self._say(" ".join(str(error).split()), problem=True)
         else:

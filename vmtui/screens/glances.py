@@ -102,6 +102,14 @@ class Glances(_Base):
                     self.detail.show_hardware(None, plain(str(error)))
             await asyncio.sleep(HARDWARE_S)
 
+    def on_screen_resume(self) -> None:
+        """What was in front may have closed the console of the pane, or left one open."""
+        shown = self.detail.console_pane.console
+        closed = shown is not None and shown not in self.context.consoles.all
+        if closed or self.context.glanced - {shown.key if shown else None}:
+            self._glancing = None
+            self.glance()
+
     def look_again(self) -> None:
         """What the pane shows was changed from here."""
         self._glancing = None

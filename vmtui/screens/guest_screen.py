@@ -19,7 +19,7 @@ from vmtui.screens.keys import display, normalised
 from vmtui.screens.leaving import Leaving
 from vmtui.screens.pasting import paste_question
 from vmtui.units import plain
-from vmtui.views import FleetView, VMRef
+from vmtui.views import ConnectionStatus, FleetView, VMRef
 from vmtui.widgets.lines import Line, Lines, spread
 from vmtui.widgets.listing import Listing, Row
 from vmtui.widgets.screen_view import ScreenView
@@ -66,7 +66,6 @@ class GuestScreen(Leaving[None]):
         super().__init__()
         self.context = context
         self._ref = ref
-        self._was_there = False
         prefix = normalised(context.config.console_prefix)
         self._prefix = display(prefix)
         self.top = _Top(self._prefix)
@@ -88,14 +87,19 @@ class GuestScreen(Leaving[None]):
         await self.guest.show(backend, self._ref.id, pointer=pointer)
 
     def show(self, view: FleetView) -> None:
-        """Take over `view`; a VM that is deleted takes the screen along."""
-        row = view.row(self._ref)
+        """Take over `view`.
+
+        Where the VM or its connection goes, this stays: what is being typed must not reach what
+        is below.
+        """
+        row, connection = view.row(self._ref), view.connection(self._ref.uri)
         if row is not None:
-            self._was_there = True
             symbol, colour = STATES[row.vm.state]
             self.top.show(plain(row.vm.name), f"{symbol} {row.vm.state.value}", colour)
-        elif self._was_there:
-            self.dismiss()
+        elif connection is None or connection.status is ConnectionStatus.UP:
+            self.top.show(self.top.vm_name, "is not there any more", "bad")
+        else:
+            self.top.show(self.top.vm_name, f"{connection.label} is not connected", "bad")
 
     def check_consume_key(self, key: str, character: str | None) -> bool:  # noqa: ARG002
         """Keys of Textual's own don't come before the guest, whatever has the focus."""

@@ -79,6 +79,7 @@ async def undo(screen: FleetScreen, row: VMView) -> None:
 
 
 async def protect(screen: FleetScreen, rows: Sequence[VMView]) -> None:
-    """`L`: neither deleted nor forced off, or that taken off again."""
+    """`L`: neither deleted nor forced off, or that taken off again; all as the first of them."""
+    wanted = not rows[0].vm.protected
     for row in rows:
-        await change(screen, row.ref, [Assign("protected", not row.vm.protected)])
+        await change(screen, row.ref, [Assign("protected", wanted)])

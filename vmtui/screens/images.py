@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -48,7 +49,6 @@ class ImagesScreen(Modal[str | None]):
         super().__init__()
         self._shared = context
         self.table = ImageTable()
-        self._at_work: dict[str, int] = {}  # tasks by image
 
     def compose(self) -> ComposeResult:
         """The table."""
@@ -62,11 +62,11 @@ class ImagesScreen(Modal[str | None]):
     async def _look(self) -> None:
         try:
             offers = await self._shared.shelf.offers()
-            users = await images_in_use(self._shared.fleet)
         except VmtuiError as error:
             self._tell(error)
             return
-        self.table.show(offers, users)
+        self.table.show(offers)
+        self.table.show_users(await images_in_use(self._shared.fleet, failed=self._tell))
 
     def show(self, view: FleetView) -> None:
         """How far the tasks are."""
@@ -75,7 +75,7 @@ class ImagesScreen(Modal[str | None]):
         self.table.show_tasks(
             {
                 name: by_id[task_id]
-                for name, task_id in self._at_work.items()
+                for name, task_id in self._shared.image_tasks.items()
                 if task_id in by_id and by_id[task_id].status is TaskStatus.RUNNING
             }
         )
@@ -165,17 +165,17 @@ class ImagesScreen(Modal[str | None]):
         return offer.here
 
     def _start(self, verb: str, offer: Offer, work: Work) -> None:
-        if offer.name in self._at_work:
+        if offer.name in self._shared.image_tasks:
             self._say(f"Something is being done to {plain(offer.name)} already.")
             return
         task = self._shared.fleet.tasks.start(f"{verb} {plain(offer.name)}", None, work)
-        self._at_work[offer.name] = self._shared.fleet.tasks.views[-1].id
+        self._shared.image_tasks[offer.name] = self._shared.fleet.tasks.views[-1].id
         # By the app: it goes on when this screen is closed.
         self.app.run_worker(self._ended(offer.name, task), group="images")
 
     async def _ended(self, name: str, task: Awaitable[TaskView]) -> None:
         view = await task
-        self._at_work.pop(name, None)
+        self._shared.image_tasks.pop(name, None)
         if view.error is not None:
             self._tell(view.error)
         elif view.status is TaskStatus.DONE:
@@ -190,11 +190,22 @@ class ImagesScreen(Modal[str | None]):
         self.app.notify(str(error), severity="error", markup=False, timeout=ERROR_TIMEOUT_S)
 
 
-async def images_in_use(fleet: Fleet) -> dict[str, tuple[str, ...]]:
-    """By an image, the names of all VMs that lean on it, on every connection that can tell."""
+async def images_in_use(
+    fleet: Fleet, *, failed: Callable[[VmtuiError], None] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """By an image, the names of all VMs that lean on it, on every connection that can tell.
+
+    Raises what a connection fails with; with `failed` that is told, and the others count.
+    """
     users: dict[str, list[str]] = defaultdict(list)
-    for connection in fleet.connections:
-        if connection.up and isinstance(connection.backend, LeanOnImages):
-            for name, vms in (await connection.backend.images_in_use()).items():
+    backends = [connection.backend for connection in fleet.connections if connection.up]
+    asked = (each.images_in_use() for each in backends if isinstance(each, LeanOnImages))
+    for found in await asyncio.gather(*asked, return_exceptions=True):
+        if isinstance(found, VmtuiError) and failed is not None:
+            failed(found)
+        elif isinstance(found, BaseException):
+            raise found
+        else:
+            for name, vms in found.items():
                 users[name] += vms
     return {name: tuple(vms) for name, vms in users.items()}

@@ -67,7 +67,7 @@ async def restrict(screen: FleetScreen, rows: Sequence[VMView]) -> None:
             changes = tightening(await barriers(screen, row.ref))
         except VmtuiError as error:
             tell_error(screen, error)
-            return
+            continue
         if changes:
             await change(screen, row.ref, changes)
         else:

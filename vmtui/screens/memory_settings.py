@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from vmtui import configuring
 from vmtui.errors import VmtuiError
 from vmtui.hardware.changes import Assign
 from vmtui.hardware.settings import setting
@@ -21,15 +22,17 @@ async def turn_balance(screen: FleetScreen, row: VMView) -> None:
 async def set_by_typing(screen: FleetScreen, row: VMView, *keys: str) -> None:
     """Sizes, asked for one after the other and set together."""
     changes = []
-    for key in keys:
-        known = setting(key)
-        title = f"{known.label[:1].upper()}{known.label[1:]} of {plain(row.vm.name)}"
-        typed = await screen.app.push_screen_wait(AskScreen(f"{title}, such as 1G", ""))
-        if typed is None:
-            return
-        try:
+    try:
+        hardware = await configuring.hardware(screen.context.fleet, row.ref)
+        for key in keys:
+            known, entry = setting(key), hardware.entry(key)
+            title = f"{known.label[:1].upper()}{known.label[1:]} of {plain(row.vm.name)}"
+            before = known.form.text(entry.next) if entry else ""
+            typed = await screen.app.push_screen_wait(AskScreen(f"{title}, such as 1G", before))
+            if typed is None:
+                return
             changes.append(Assign(key, known.parse(typed)))
-        except VmtuiError as error:
-            tell_error(screen, error)
-            return
+    except VmtuiError as error:
+        tell_error(screen, error)
+        return
     await change(screen, row.ref, changes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from textual import events, on
+from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from vmtui.screens.leaving import Leaving
@@ -27,3 +28,33 @@ class Modal(ModalScreen[T], Leaving[T]):
         """The layout tells of the size that it gave itself; only the terminal's is news."""
         if event.size == self.outer_size:
             event.prevent_default()
+
+
+HEIGHT_SHARE = 0.96
+"""Of the terminal; no dialog is higher."""
+
+
+class TallModal(Modal[T]):
+    """One box, of which parts scroll: if it is too high it gets `-full`, and these what is left.
+
+    A box that is as high as what is in it does not know that its parts could be lower.
+    """
+
+    DEFAULT_CSS = """
+    TallModal > Vertical { height: auto; max-height: 96%; overflow-y: auto; }
+    TallModal.-full > Vertical { height: 96%; }
+    """
+
+    @on(events.Resize)
+    def _resized(self) -> None:
+        self.remove_class("-full")
+        self.refit()
+
+    def refit(self) -> None:
+        """Look again how high it is: there is more in it, or another terminal around it."""
+        self.call_after_refresh(self._fill)
+
+    def _fill(self) -> None:
+        box = self.query_one(Vertical)
+        if box.outer_size.height >= int(HEIGHT_SHARE * self.size.height):
+            self.add_class("-full")

@@ -14,7 +14,6 @@ from vmtui.errors import VmtuiError
 from vmtui.screens.ask import ChooseScreen
 from vmtui.screens.attached import attach_terminal, run_in_terminal
 from vmtui.screens.base import FleetScreen
-from vmtui.screens.cloning import ask_and_clone
 from vmtui.screens.console import ConsoleScreen
 from vmtui.screens.dialog import Dialog
 from vmtui.screens.doing import tell_error
@@ -25,6 +24,19 @@ from vmtui.widgets.listing import Listing, Row
 
 Opener = Callable[[FleetScreen, Sequence[VMView]], Awaitable[None]]
 """For a worker of the app; the screen holds its keys until it opens something or ends."""
+
+
+def for_one(what: Callable[[FleetScreen, VMView], Awaitable[None]]) -> Opener:
+    """For what can't be done to several marked VMs at a time."""
+
+    async def opened(screen: FleetScreen, rows: Sequence[VMView]) -> None:
+        if len(rows) > 1:
+            text = f"That is for one VM at a time, and {len(rows)} are marked: Esc unmarks."
+            screen.app.notify(text, severity="warning", markup=False, timeout=4)
+        else:
+            await what(screen, rows[0])
+
+    return opened
 
 
 async def open_console(screen: FleetScreen, row: VMView) -> None:
@@ -43,10 +55,6 @@ async def open_console(screen: FleetScreen, row: VMView) -> None:
     screen.app.push_screen(ConsoleScreen(screen.context, [key]))
 
 
-async def _console(screen: FleetScreen, rows: Sequence[VMView]) -> None:
-    await open_console(screen, rows[0])
-
-
 async def _consoles(screen: FleetScreen, rows: Sequence[VMView]) -> None:
     """Those of several marked VMs, else those that are open, else that of the one VM."""
     context = screen.context
@@ -61,17 +69,12 @@ async def _consoles(screen: FleetScreen, rows: Sequence[VMView]) -> None:
     screen.app.push_screen(ConsoleScreen(context, keys, grid=True))
 
 
-async def _attach(screen: FleetScreen, rows: Sequence[VMView]) -> None:
-    await attach_terminal(screen, rows[0])
+async def _screen(screen: FleetScreen, row: VMView) -> None:
+    screen.app.push_screen(GuestScreen(screen.context, row.ref))
 
 
-async def _screen(screen: FleetScreen, rows: Sequence[VMView]) -> None:
-    screen.app.push_screen(GuestScreen(screen.context, rows[0].ref))
-
-
-async def _viewer(screen: FleetScreen, rows: Sequence[VMView]) -> None:
+async def _viewer(screen: FleetScreen, row: VMView) -> None:
     """A viewer where there is a desktop, else the commands for the desk that one sits at."""
-    row = rows[0]
     try:
         backend = screen.context.fleet.backend(row.ref)
         assert isinstance(backend, Displays)
@@ -85,9 +88,8 @@ async def _viewer(screen: FleetScreen, rows: Sequence[VMView]) -> None:
         tell_error(screen, error)
 
 
-async def _ssh(screen: FleetScreen, rows: Sequence[VMView]) -> None:
+async def _ssh(screen: FleetScreen, row: VMView) -> None:
     """ssh in this terminal, with the interface out of its way."""
-    row = rows[0]
     try:
         argv = ssh.argv(row.vm, row.ref.uri)
         await ssh.keep_known_hosts()
@@ -113,11 +115,11 @@ class Steps(Dialog):
 
 
 OPENERS: Mapping[str, Opener] = {
-    "console": _console,
+    "console": for_one(open_console),
     "consoles": _consoles,
-    "attach": _attach,
-    "screen": _screen,
-    "viewer": _viewer,
-    "ssh": _ssh,
-    "clone": ask_and_clone,
+    "attach": for_one(attach_terminal),
+    "screen": for_one(_screen),
+    "viewer": for_one(_viewer),
+    "ssh": for_one(_ssh),
 }
+"""By action. One is ended where another is begun."""

@@ -22,7 +22,7 @@ from vmtui.progress import ProgressSink
 from vmtui.screens.base import FleetScreen
 from vmtui.screens.doing import Outcome as Told
 from vmtui.screens.doing import tell, tell_error
-from vmtui.screens.modal import Modal
+from vmtui.screens.modal import TallModal
 from vmtui.units import plain
 from vmtui.views import TaskStatus, VMRef
 from vmtui.widgets.forms import Choice, Texts
@@ -41,21 +41,23 @@ DIFF_LINES = 200
 STEP_CELLS = 46
 
 
-class PlanScreen(Modal[ChangePlan | None]):
+class PlanScreen(TallModal[ChangePlan | None]):
     """Gives the plan that is to be done; None for none. What is lost has to be typed for."""
 
     DEFAULT_CSS = """
     PlanScreen { align: center middle; }
-    PlanScreen > Vertical { width: 96; max-width: 96%; height: auto; max-height: 96%;
+    PlanScreen > Vertical { width: 96; max-width: 96%;
         border: round $primary; background: $background; padding: 0 2; }
     PlanScreen.-loses > Vertical { border: round $error; }
     PlanScreen #title { text-style: bold; color: $primary; margin-bottom: 1; }
-    PlanScreen #steps { height: auto; max-height: 8; scrollbar-size-vertical: 1; }
+    PlanScreen #steps { height: auto; scrollbar-size-vertical: 1; }
     PlanScreen #when { height: 1; margin-top: 1; }
     PlanScreen #when Static { width: 14; color: $text-muted; }
     PlanScreen #when Choice { width: 30; }
     PlanScreen #when #other { width: 1fr; }
-    PlanScreen #diff { height: auto; max-height: 12; margin-top: 1; scrollbar-size-vertical: 1; }
+    PlanScreen #diff { height: auto; margin-top: 1; scrollbar-size-vertical: 1; }
+    PlanScreen.-full #steps { max-height: 30%; }
+    PlanScreen.-full #diff { height: 1fr; min-height: 1; }
     PlanScreen #loss { color: $error; margin-top: 1; }
     PlanScreen Input { background: $panel; height: 1; border: none; padding: 0; }
     PlanScreen #problem { color: $error; height: auto; }
@@ -77,6 +79,8 @@ class PlanScreen(Modal[ChangePlan | None]):
         super().__init__(classes="-loses" if plan.loses else "")
         self._plan = plan
         self._planner = planner
+        self._ready = True
+        """Whether the plan is of the time that is chosen."""
         both = any(step.takes is Takes.BOTH for step in plan.steps)
         offered = WHENS if planner is not None and both else {plan.when: ""}
         self._when = Choice([(when.value, words) for when, words in offered.items()], id="times")
@@ -116,6 +120,7 @@ class PlanScreen(Modal[ChangePlan | None]):
         self.query_one("#when").display = self._times
         self.query_one("#problem").display = False
         self._show_diff()
+        self.refit()
         self.query_one("#name" if self._plan.loses else "#yes").focus()
         self._agree()
 
@@ -130,10 +135,17 @@ class PlanScreen(Modal[ChangePlan | None]):
         self.query_one("#yes", Button).disabled = not self._agreed()
 
     def _agreed(self) -> bool:
+        if not self._ready:
+            return False
         return not self._plan.loses or self.query_one("#name", Input).value == self._plan.name
 
     @on(Choice.Changed)
-    async def _chosen(self) -> None:
+    def _chosen(self) -> None:
+        self._ready = False
+        self._agree()
+        self.run_worker(self._plan_anew(), group="plan", exclusive=True)
+
+    async def _plan_anew(self) -> None:
         assert self._planner is not None
         problem = ""
         try:
@@ -144,8 +156,10 @@ class PlanScreen(Modal[ChangePlan | None]):
         said = self.query_one("#problem", Static)
         said.update(Content(problem))
         said.display = bool(problem)
-        self.query_one("#yes", Button).disabled = bool(problem) or not self._agreed()
+        self._ready = not problem
+        self._agree()
         self._show_diff()
+        self.refit()
 
     def action_other_time(self) -> None:
         """`w`: live, at next boot, or both."""

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from vmtui.screens.keys import moves
-from vmtui.screens.modal import Modal
+from vmtui.screens.modal import TallModal
 
 
 def broken(text: str) -> str:
@@ -27,15 +27,16 @@ def broken(text: str) -> str:
     return " \\\n  ".join(shlex.join(option) for option in options)
 
 
-class PreviewScreen(Modal[bool]):
+class PreviewScreen(TallModal[bool]):
     """QEMU's command line or the domain's XML. Gives True for making it."""
 
     DEFAULT_CSS = """
     PreviewScreen { align: center middle; }
-    PreviewScreen > Vertical { width: 98%; height: auto; max-height: 96%;
+    PreviewScreen > Vertical { width: 98%;
         border: round $primary; background: $background; padding: 0 2; }
     PreviewScreen #title { text-style: bold; color: $primary; margin-bottom: 1; }
-    PreviewScreen VerticalScroll { height: auto; max-height: 80vh; scrollbar-size-vertical: 1; }
+    PreviewScreen VerticalScroll { height: auto; scrollbar-size-vertical: 1; }
+    PreviewScreen.-full VerticalScroll { height: 1fr; min-height: 1; }
     PreviewScreen #keys { color: $text-muted; margin-top: 1; }
     """
 

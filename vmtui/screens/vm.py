@@ -20,7 +20,7 @@ from vmtui.screens.editing import Seat
 from vmtui.screens.glances import Glances
 from vmtui.screens.graphing import GRAPH_KEYS, Graphing
 from vmtui.screens.log_reader import LogReader
-from vmtui.views import FleetView, VMRef, VMView
+from vmtui.views import ConnectionStatus, ConnectionView, FleetView, VMRef, VMView
 from vmtui.widgets.action_bar import ActionBar
 from vmtui.widgets.detail import Detail
 from vmtui.widgets.graph_panel import GraphPanel
@@ -73,22 +73,22 @@ class VMScreen(Graphing, Glances, LogReader, FleetScreen):
         self.context.fleet.look_at([self._ref])
 
     def show(self, view: FleetView) -> None:
-        """Take over `view`; a VM that is deleted takes the screen along."""
+        """Take over `view`; a VM that is deleted takes the screen along, a lost one does not."""
         super().show(view)
         if self.is_mounted:
             self._draw()
 
     def _draw(self) -> None:
         view = self.view
-        row = view.row(self._ref)
+        row, connection = view.row(self._ref), view.connection(self._ref.uri)
         self.top_bar.show(view)
-        self.detail.show(row, view.connection(self._ref.uri))
+        self.detail.show(row, connection)
         self.glance()
         refusal = self.refusals()
         self.actions.show(lambda action: bool(refusal(action)))
         if row is not None:
             self._was_there = True
-        elif self._was_there and self.is_current:
+        elif self._was_there and self.is_current and _is_up(connection):
             self.action_back()
 
     def tick(self) -> None:
@@ -227,3 +227,7 @@ class VMScreen(Graphing, Glances, LogReader, FleetScreen):
     def action_log(self, lines: int) -> None:
         """Scroll the log, or through graphs that do not fit."""
         self.detail.scroll_log(lines)
+
+
+def _is_up(connection: ConnectionView | None) -> bool:
+    return connection is not None and connection.status is ConnectionStatus.UP

@@ -48,8 +48,9 @@ class VMPanel(Panel):
         """A setting that is typed."""
         known, entry = setting(key), hardware.entry(key)
         before = known.form.text(entry.next) if entry else ""
+        emptied = " Empty: the default." if known.form.optional else ""
         typed = await self.app.push_screen_wait(
-            AskScreen(f"{plain(self.vm_name)}: {known.label}. {known.help}", before)
+            AskScreen(f"{plain(self.vm_name)}: {known.label}. {known.help}{emptied}", before)
         )
         if typed is not None:
             await self.change(Assign(key, known.parse(typed)))

@@ -16,16 +16,16 @@ class ConsolePane:
     """One console at a time; it is looked at, and keeps its own size."""
 
     def __init__(self) -> None:
-        self._console: OpenConsole | None = None
+        self.console: OpenConsole | None = None
         self._note = ""
 
     def take(self, console: OpenConsole | None, note: str) -> None:
         """A console, or a note on why there is none."""
-        self._console, self._note = console, note
+        self.console, self._note = console, note
 
     def lines(self, ink: Ink, width: int, height: int) -> list[Line]:
         """What is around its cursor."""
-        console = self._console
+        console = self.console
         if console is None:
             return [[Segment(self._note, ink.quiet)]]
         lines: list[Line] = []

@@ -28,9 +28,10 @@ from vmtui.widgets.graph_panel import GraphPanel
 from vmtui.widgets.hardware_pane import HardwarePane
 from vmtui.widgets.lines import Line, length
 from vmtui.widgets.log_pane import LogPane
+from vmtui.widgets.lost import lost_lines
 from vmtui.widgets.plots import PANE_GAP
 from vmtui.widgets.screen_view import ScreenView
-from vmtui.widgets.states import ALARM
+from vmtui.widgets.states import ALARM, connection_note
 from vmtui.widgets.tabs import CONSOLE, FACTS, HARDWARE, LOG, OVERVIEW, SCREEN, TABS, TabStrip
 from vmtui.widgets.terminal_strips import own_colours
 from vmtui.widgets.vm_sections import vm_explanations, vm_sections
@@ -70,7 +71,7 @@ class Detail(GraphPanel):
         self._row: VMView | None = None
         self._connection: ConnectionView | None = None
         self._log = LogPane()
-        self._console_pane = ConsolePane()
+        self.console_pane = ConsolePane()
         self.hardware = HardwarePane()
         self.screen_view = ScreenView(prefix="", id="screen")
         self.screen_view.can_focus = False  # it is only looked at here
@@ -121,7 +122,7 @@ class Detail(GraphPanel):
             self.forget()
         self._row, self._connection = row, connection
         self.hardware.changeable = connection is None or not connection.read_only
-        if row is not before or host is not (connection.host if connection else None):
+        if row is None or row is not before or host is not (connection and connection.host):
             self.redraw()
 
     def tick(self) -> None:
@@ -133,9 +134,9 @@ class Detail(GraphPanel):
 
     def words_of_time(self) -> tuple[str, ...]:
         """Those of the border."""
-        row = self._row
+        row, now_s = self._row, self._clock.monotonic_s()
         if row is None:
-            return ()
+            return (connection_note(self._connection, now_s),) if self._connection else ()
         return clock_words(row, self.ink, self._clock, self._age_s())
 
     def _age_s(self) -> float | None:
@@ -156,7 +157,7 @@ class Detail(GraphPanel):
 
     def show_console(self, console: OpenConsole | None, note: str = "") -> None:
         """Take over the VM's console, or a note on why there is none."""
-        self._console_pane.take(console, note)
+        self.console_pane.take(console, note)
         if self.shown_tab == CONSOLE:
             self.redraw()
 
@@ -251,7 +252,8 @@ class Detail(GraphPanel):
         """The chosen tab."""
         row = self._row
         if row is None:
-            return []
+            now_s = self._clock.monotonic_s()
+            return lost_lines(self._connection, self.ink, now_s) if self._whole else []
         tab = self.shown_tab
         if tab in (CONSOLE, SCREEN, HARDWARE, LOG):
             return self._looked_into(tab, width, height)
@@ -267,7 +269,7 @@ class Detail(GraphPanel):
     def _looked_into(self, tab: str, width: int, height: int) -> Sequence[Line]:
         """A tab that is read from the VM rather than sampled; the screen draws itself."""
         if tab == CONSOLE:
-            return self._console_pane.lines(self.ink, width, height)
+            return self.console_pane.lines(self.ink, width, height)
         if tab == LOG:
             return self._log.lines(self.ink, width, height)
         if tab == SCREEN:

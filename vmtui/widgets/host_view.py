@@ -15,7 +15,8 @@ from vmtui.widgets.explanation import Explanation
 from vmtui.widgets.graph_panel import GraphPanel
 from vmtui.widgets.host_sections import host_explanations, host_sections
 from vmtui.widgets.lines import Line
-from vmtui.widgets.states import CONNECTIONS, accel_badge, connection_note
+from vmtui.widgets.lost import lost_lines
+from vmtui.widgets.states import accel_badge, connection_note
 
 
 class HostView(GraphPanel):
@@ -88,14 +89,7 @@ class HostView(GraphPanel):
         if connection is None:
             return []
         if connection.status is not ConnectionStatus.UP:
-            symbol, colour = CONNECTIONS[connection.status]
-            head = f"{symbol} {plain(connection.label)} {self._note()}"
-            problem = connection.problem
-            texts = [problem.what, problem.why, problem.hint] if problem else []
-            return [
-                [Segment(head, getattr(self.ink, colour))],
-                *([Segment(plain(text), self.ink.text)] for text in texts if text),
-            ]
+            return lost_lines(connection, self.ink, self._clock.monotonic_s())
         ink = self.ink if self._age_s() is None else greyed(self.ink)
         sections = host_sections(connection, each=True)
         return self.stack(sections, connection.uri, ink, width, height)

@@ -41,11 +41,16 @@ class ImageTable(Panel, can_focus=True):
         self._refused = frozenset(keys)
         self.redraw()
 
-    def show(self, offers: Sequence[Offer], users: Users) -> None:
+    def show(self, offers: Sequence[Offer]) -> None:
         """Other images."""
-        self._offers, self._users, self._loaded = list(offers), users, True
+        self._offers, self._loaded = list(offers), True
         if self.chosen is None and self._offers:
             self._chosen = self._offers[0].name
+        self.redraw()
+
+    def show_users(self, users: Users) -> None:
+        """Who leans on them."""
+        self._users = users
         self.redraw()
 
     def show_tasks(self, tasks: Mapping[str, TaskView]) -> None:
