@@ -82,7 +82,7 @@ LOOKING: tuple[Action, ...] = (
 REPLAYING: tuple[Action, ...] = tuple(
     Action(f"replay_{name}", label, key, about, Scope.REPLAY, footer=False)
     for name, label, key, about in (
-        ("pause", "pause replay", "P", "Stop the replay, or go on."),
+        ("pause", "pause or go on", "P", "Stop the replay, or go on."),
         ("step_on", "step on", "full_stop", "One sample on."),
         ("step_back", "step back", "comma", "One sample back."),
         ("on_10s", "10 s on", "right_curly_bracket", "10 seconds on."),
