@@ -48,7 +48,7 @@ async def test_it_pauses_steps_and_jumps(recording: Path) -> None:
     async with replaying(recording) as (app, pilot):
         assert names(app) == ["ci-runner", "postgres", "web-01", "win11"]
         bar = shown(app.dashboard.actions)
-        assert bar.split("  ")[0].strip() == "P pause replay"
+        assert bar.split("  ")[0].strip() == "P pause or go on"
         assert "n new" not in bar
         await pilot.click(app.dashboard.actions, offset=(bar.index("P pause"), 0))
         assert "‖" in shown(app.dashboard.top_bar)
