@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -35,16 +36,33 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise UsageError(f"{options.command} can't record", hint="vmtui --record FILE can.")
         from vmtui import commands  # noqa: PLC0415
 
-        return _run(commands.command(options.command), options)
+        return _told(_run(commands.command(options.command), options))
     except VmtuiError as error:
         print(f"vmtui: {error}", file=sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone; Python must not complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has gone.
+        _print_no_more()
         return EXIT_FAILED
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+            raise
+        _print_no_more()
+        print(f"vmtui: what it says can't be written: {error.strerror}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _told(status: int) -> int:
+    """The same once all is printed: while it can be said that this fails."""
+    sys.stdout.flush()
+    return status
+
+
+def _print_no_more() -> None:
+    """What is left must not be tried again at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _interface(options: argparse.Namespace) -> int:

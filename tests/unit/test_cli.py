@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -238,3 +239,62 @@ def test_every_command_that_can_be_typed_does_something() -> None:
     (commands,) = (a for a in build_parser()._actions if isinstance(a, _SubParsersAction))
     assert set(commands.choices or ()) == set(PLACES)
     assert all(iscoroutinefunction(command(name)) for name in PLACES)
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_can_not_be_printed_is_told(environment: dict[str, str], unbuffered: str) -> None:
+    for path, told in (("/dev/full", "No space left"), ("", "")):
+        out = Path(path).open("wb") if path else _nobody_reads()  # noqa: SIM115
+        with out:
+            done = subprocess.run(
+                [sys.executable, "-m", "vmtui", "--demo", "list"],
+                env={**environment, "PYTHONUNBUFFERED": unbuffered},
+                stdout=out,
+                stderr=subprocess.PIPE,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+        assert done.returncode == 1
+        assert told in done.stderr
+        assert len(done.stderr.splitlines()) == bool(told)
+
+
+def _nobody_reads() -> BinaryIO:
+    reading, writing = os.pipe()
+    os.close(reading)
+    return os.fdopen(writing, "wb")
+
+
+def test_pulled_images_as_json(vmtui: Vmtui) -> None:
+    done = vmtui("--demo", "images", "pull", "debian-12", "--json")
+    assert (done.status, done.err) == (0, "")
+    assert json.loads(done.out) == [{"name": "debian-12", "here_before": True, "checked": ""}]
+
+
+def test_words_that_never_come_are_an_error(vmtui: Vmtui) -> None:
+    done = vmtui("--demo", "console", "web-01", "--until", "never", "--timeout", "1")
+    assert (done.status, done.err) == (1, "vmtui: web-01 did not print 'never' within 1 s\n")
+
+
+def test_a_balance_that_can_not_begin_fails(environment: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = subprocess.run(
+        [sys.executable, "-m", "vmtui", "--demo", "balance"],
+        env={**environment, "XDG_STATE_HOME": str(tmp_path / "file")},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "can't be written" in done.stderr
+
+
+def test_devices_of_what_is_not_connected_are_not_none(vmtui: Vmtui) -> None:
+    for command_ in ("devices", "cores"):
+        done = vmtui("-c", "test:///no/such/file", command_)
+        assert done.status == 1
+        assert "There is no device" not in done.out
+        assert "vmtui: " in done.err
+        assert "no connection can tell" not in done.err

@@ -72,6 +72,9 @@ def test_a_vm_of_a_preset_with_options_over_it(vmtui: Run) -> None:
         ((), 2, "create needs a name, or a file"),
         (("web", "--plan"), 2, "--plan and --yes are for -f FILE"),
         (("web", "-f", "x.toml"), 2, "name and -f FILE can't be used together"),
+        (("-f", "x.toml", "--network", "none"), 2, "network and -f FILE can't be used together"),
+        (("-f", "x.toml", "--cpus", "0"), 2, "cpus and -f FILE can't be used together"),
+        (("-f", "x.toml", "--autostart"), 2, "autostart and -f FILE can't be used together"),
         (("-f", "/nowhere.toml"), 1, "/nowhere.toml can't be read"),
     ],
 )

@@ -26,6 +26,7 @@ Resize = Callable[[int, int], Awaitable[bool]]
 """Tells the guest columns and rows; False where that can't be done."""
 
 ENDED = "detached"
+SEEN = f"{ENDED}: it printed what was waited for"
 
 
 async def attach(
@@ -127,7 +128,7 @@ class _Session:
                 _append(self.log, data)
             await self._show(data)
             if self.until is not None and self.until.seen_in(data):
-                return f"{ENDED}: it printed what was waited for"
+                return SEEN
         return self._console.ended_because or "the console ended"
 
     async def _show(self, data: bytes) -> None:

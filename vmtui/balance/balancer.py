@@ -59,6 +59,8 @@ class Balancer:
         self._memory: dict[str, Mapping[VMId, Memory]] = {}
         self._lock: int | None = None
         self._unlogged = False  # and that was told
+        self.gave_up = False
+        """Whether `run` ended by itself."""
 
     @property
     def acting(self) -> bool:
@@ -77,6 +79,7 @@ class Balancer:
                 await asyncio.sleep(self._rules.interval_s)
         except OperationError as error:
             self._on_failure(error)
+            self.gave_up = True
         finally:
             if self._lock is not None:
                 os.close(self._lock)

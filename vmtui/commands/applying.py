@@ -23,13 +23,17 @@ from vmtui.spec import VMSpec
 from vmtui.spec_problems import problems
 from vmtui.stages import Stages, told
 
-_ALONE = ("name", "image", "preset", "cpus", "memory", "disk", "wait", "dry_run")
+_ALONE = (
+    *("name", "image", "preset", "cpus", "memory", "disk", "wait", "dry_run"),
+    *("full_copy", "firmware", "tpm", "accel", "add_disk", "media", "network", "forward", "share"),
+    *("user", "ssh_key", "cloud_init", "description", "tag", "autostart"),
+)
 """Options of one VM, which a file says of each."""
 
 
 async def apply(options: argparse.Namespace) -> int:
     """Plan, ask, make what is missing."""
-    if given := [name for name in _ALONE if getattr(options, name)]:
+    if given := [name for name in _ALONE if _is_given(getattr(options, name))]:
         raise UsageError(f"{given[0].replace('_', '-')} and -f FILE can't be used together")
     path = Path(options.file)
     recipes = await _read(path)
@@ -53,6 +57,11 @@ async def apply(options: argparse.Namespace) -> int:
             took[spec.name] = await _made(fleet, shelf, connection.uri, spec, options)
         _tell_json(options, steps, took)
     return EXIT_DONE
+
+
+def _is_given(value: object) -> bool:
+    """Of a value None stands for nothing, of a flag False; 0 is something."""
+    return value is not None and value is not False
 
 
 async def _read(path: Path) -> list[Recipe]:

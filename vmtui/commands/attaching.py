@@ -18,6 +18,7 @@ from vmtui.backends.ways_in import Console, Consoles, ConsoleSizes, Ending, Logs
 from vmtui.config import escape_byte, load
 from vmtui.errors import (
     EXIT_DONE,
+    EXIT_FAILED,
     BusyError,
     ConfigError,
     InputError,
@@ -53,7 +54,9 @@ async def console(options: argparse.Namespace) -> int:
                 await _attach(attached, backend, vm, options, escape=escape, until=until, log=log)
             finally:
                 await attached.close()
-    return EXIT_DONE
+        return EXIT_DONE
+    # Nobody reads what it prints any more.
+    return EXIT_DONE if until is None else EXIT_FAILED
 
 
 def _list_consoles(vm: VM, *, json: bool) -> int:
@@ -84,11 +87,9 @@ async def _attach(
     until: re.Pattern[bytes] | None,
     log: int | None,
 ) -> None:
-    from vmtui.attach import attach  # noqa: PLC0415
+    from vmtui.attach import SEEN, attach  # noqa: PLC0415
 
-    history = b""
-    if isinstance(backend, Logs) and sys.stdin.isatty() and sys.stdout.isatty():
-        history = await backend.console_history(vm.id, options.console)
+    history = await _history(backend, vm.id, options.console)
     name = f"{vm.name} {options.console}".rstrip()
     try:
         async with asyncio.timeout(options.timeout):
@@ -110,10 +111,18 @@ async def _attach(
             ) from error
         reason = f"detached after {options.timeout:g} s"
     _refuse_ending(attached, vm, name)
-    if until is not None and attached.ending is Ending.OFF:
-        raise OperationError(f"{name} stopped before it printed {options.until!r}")
+    if until is not None and reason != SEEN:
+        how = "stopped" if attached.ending is Ending.OFF else "was left"
+        raise OperationError(f"{name} {how} before it printed {options.until!r}")
     if sys.stderr.isatty():
         print(f"{plain(name)}: {plain(reason)}", file=sys.stderr)
+
+
+async def _history(backend: Backend, vm: VMId, console: str) -> bytes:
+    """What was printed before, for whoever looks at a terminal."""
+    if isinstance(backend, Logs) and sys.stdin.isatty() and sys.stdout.isatty():
+        return await backend.console_history(vm, console)
+    return b""
 
 
 def _refuse_ending(attached: Console, vm: VM, name: str) -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from vmtui.balance.balancer import Balancer
 from vmtui.balance.journal import Entry
-from vmtui.errors import EXIT_DONE
+from vmtui.errors import EXIT_DONE, EXIT_FAILED
 from vmtui.opening import Losses, complain, supervised
 from vmtui.output import until_nobody_reads
 
@@ -22,7 +22,7 @@ async def balance(options: argparse.Namespace) -> int:
         balancer = Balancer(fleet, dry=options.dry_run, on_entry=tell, on_failure=complain)
         async with until_nobody_reads():
             await balancer.run()
-    return EXIT_DONE
+    return EXIT_FAILED if balancer.gave_up else EXIT_DONE
 
 
 def _tell(entry: Entry) -> None:

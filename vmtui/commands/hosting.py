@@ -28,11 +28,12 @@ async def devices(options: argparse.Namespace) -> int:
     async with connected(options) as fleet:
         for connection in fleet.connections:
             backend = connection.backend
+            if connection.problem is not None:  # what it can do is not known either
+                status = failed(connection.problem)
+                continue
             if not isinstance(backend, HostDevices) or Feature.PASSTHROUGH not in backend.features:
                 continue
             try:
-                if connection.problem is not None:
-                    raise connection.problem
                 found += [(connection.label, one) for one in await backend.host_devices()]
             except VmtuiError as error:
                 status = failed(error)
@@ -44,7 +45,7 @@ async def devices(options: argparse.Namespace) -> int:
             ("DEVICE", "WHAT", "GROUP", "USED BY", "CONNECTION", "CAN'T BE GIVEN BECAUSE"),
             [_row(label, one) for label, one in shown],
         )
-    else:
+    elif status == EXIT_DONE:
         print("There is no device that a VM could be given." + (" See: --all" if found else ""))
     return status
 
@@ -74,6 +75,8 @@ async def cores(options: argparse.Namespace) -> int:
                 found = await connection.backend.cores()
                 break
         else:
+            if problems := [c.problem for c in fleet.connections if c.problem is not None]:
+                raise problems[0]
             raise UnsupportedError("no connection can tell where the threads of VMs run")
     if options.json:
         print_json(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -11,8 +10,9 @@ import msgspec
 
 from vmtui.backends.abilities import LeanOnImages
 from vmtui.backends.registry import shelf_for
+from vmtui.commands.confirming import confirm
 from vmtui.commands.telling import clear_progress, failed, on_terminal
-from vmtui.errors import EXIT_DONE, RefusedError, VmtuiError, read_only
+from vmtui.errors import EXIT_DONE, VmtuiError, read_only
 from vmtui.images.image import Image
 from vmtui.images.library import Library, no_such_image
 from vmtui.library_shelf import LibraryShelf
@@ -78,20 +78,31 @@ async def _show(options: argparse.Namespace, shelf: Shelf) -> int:
 
 async def _pull(options: argparse.Namespace, shelf: Shelf) -> int:
     here = {offer.name for offer in await shelf.offers() if offer.here}
+    pulled: list[dict[str, object]] = []
 
     async def pull(name: str) -> str:
         await shelf.pull(name, on_terminal)
+        image = _image(shelf, name)
+        checked = image.checked if image else ""
+        pulled.append({"name": name, "here_before": name in here, "checked": checked})
         if name in here:
             return f"{name} was here already"
-        image = _image(shelf, name)
-        return f"{name} is here" + (f" ({image.checked})" if image and image.checked else "")
+        return f"{name} is here" + (f" ({checked})" if checked else "")
 
-    return await _each(options.names, pull)
+    status = await _each(options.names, pull, quiet=options.json)
+    if options.json:
+        print_json(pulled)
+    return status
 
 
 async def _remove(options: argparse.Namespace, shelf: Shelf) -> int:
     if not options.yes:
-        _confirm(options.names)
+        await confirm(
+            f"Remove {', '.join(options.names)} from the library?",
+            (),
+            what="removing images",
+            left="nothing is removed",
+        )
 
     async def remove(name: str) -> str:
         if _is_real(shelf):
@@ -142,7 +153,9 @@ _VERBS: Mapping[str, Callable[[argparse.Namespace, Shelf], Awaitable[int]]] = {
 }
 
 
-async def _each(names: Sequence[str], work: Callable[[str], Awaitable[str]]) -> int:
+async def _each(
+    names: Sequence[str], work: Callable[[str], Awaitable[str]], *, quiet: bool = False
+) -> int:
     """A line of result for each; the status of the first that failed."""
     statuses = []
     for name in dict.fromkeys(names):
@@ -153,7 +166,8 @@ async def _each(names: Sequence[str], work: Callable[[str], Awaitable[str]]) -> 
             statuses.append(failed(error))
         else:
             clear_progress()
-            print(plain(done), flush=True)
+            if not quiet:
+                print(plain(done), flush=True)
     return statuses[0] if statuses else EXIT_DONE
 
 
@@ -186,14 +200,3 @@ def _is_real(shelf: Shelf) -> bool:
 def _image(shelf: Shelf, name: str) -> Image | None:
     """All that is known of an image that is here."""
     return Library().find(name) if _is_real(shelf) else None
-
-
-def _confirm(names: Sequence[str]) -> None:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise RefusedError(
-            "removing images was not confirmed", hint="Without a terminal to ask on, add --yes."
-        )
-    question = f"Remove {plain(', '.join(names))} from the library? [y/N] "
-    print(question, end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise RefusedError("nothing is removed")
