@@ -65,6 +65,7 @@ def test_a_vm_is_made_started_and_deleted(terminal: Terminal, libvirtd: PrivateL
     terminal.wait_for("forced off first")
     terminal.press("y")
     terminal.wait_for("Press n")
+    terminal.wait_for(rf"{NAME} is deleted")  # while it is under way, q asks
     with libvirtd.client() as connection:
         assert connection.listAllDomains() == []
     terminal.press("q")
