@@ -18,17 +18,29 @@ def try_lock(path: Path, *, shared: bool = False) -> int | None:
     lock file can't be made.
     """
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            raise
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                how = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+                fcntl.flock(descriptor, how | fcntl.LOCK_NB)
+            except OSError:
+                os.close(descriptor)
+                raise
+            if _is_at(path, descriptor):
+                break
+            os.close(descriptor)  # the last holder took the file away
     except BlockingIOError:
         return None
     except OSError as error:
         raise not_writable(path.parent, error) from error
     return descriptor
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 async def wait_lock(

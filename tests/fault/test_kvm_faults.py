@@ -18,13 +18,14 @@ import pytest
 
 from tests.contract.cases import until
 from vmtui.backends.base import no_progress
-from vmtui.backends.kvm import restarting
+from vmtui.backends.kvm import lifecycle, restarting
 from vmtui.backends.kvm.backend import KvmBackend
+from vmtui.backends.kvm.machine import Machine
 from vmtui.backends.kvm.process import Record, boot_id, read_record
 from vmtui.backends.kvm.store import Store
 from vmtui.backends.ways_in import Console
 from vmtui.counters import Counters, Stalled
-from vmtui.errors import BusyError, OperationError, StateError, VmtuiError
+from vmtui.errors import BusyError, OperationError, StateError, UnreachableError, VmtuiError
 from vmtui.images.resolve import resolve
 from vmtui.model import VM, Event, Power, State, VMId
 from vmtui.readiness import wait_for_login
@@ -135,6 +136,29 @@ async def test_what_crashes_is_started_again_where_that_is_wanted(
     # Also if another vmtui, which saw the crash, had to wait until it was started and told to end.
     await other.power(vm, Power.START, only=State.CRASHED)
     assert (await other.vm(vm)).state is State.OFF
+
+
+async def test_a_guest_that_does_not_hear_of_a_reboot_can_be_reset_and_stopped(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vmtui.backends.kvm.monitor.ANSWER_TIMEOUT_S", 0.5)
+    backend, other = await site.backend(), await site.backend()
+    vm = await backend.create(BARE, no_progress)
+    await backend.power(vm, Power.START)
+    await other.vms()
+    waits, has_shut_down = asyncio.Event(), lifecycle._has_shut_down
+
+    async def noted(machine: Machine) -> bool:
+        waits.set()
+        return await has_shut_down(machine)
+
+    monkeypatch.setattr(lifecycle, "_has_shut_down", noted)
+    reboot = asyncio.create_task(backend.power(vm, Power.REBOOT))
+    await waits.wait()
+    await other.power(vm, Power.RESET)
+    await other.power(vm, Power.STOP)
+    with pytest.raises(UnreachableError):
+        await reboot
 
 
 async def test_a_vm_outlives_a_killed_vmtui_and_its_console_is_kept(site: Site) -> None:

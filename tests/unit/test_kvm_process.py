@@ -66,7 +66,8 @@ ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 0)
 """Its first thread calls exit(2) for itself; the other one ends when it is told to."""
 
 
-async def test_one_is_there_until_its_last_thread_has_ended() -> None:
+async def headless() -> tuple[asyncio.subprocess.Process, Record]:
+    """One of that kind, whose first thread is gone."""
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", HEADLESS), stdin=asyncio.subprocess.PIPE
     )
@@ -74,6 +75,25 @@ async def test_one_is_there_until_its_last_thread_has_ended() -> None:
     async with asyncio.timeout(10):
         while command_line(child.pid):
             await asyncio.sleep(0.01)
+    return child, record
+
+
+async def test_one_that_is_ending_is_let_go_of_and_its_end_still_told() -> None:
+    child, record = await headless()
+    ending = Process.with_any_thread(record)
+    assert ending is not None
+    end = asyncio.create_task(ending.exited())
+    assert not ending.alive
+    ending.release()
+    assert child.stdin is not None
+    child.stdin.write(b"x")
+    async with asyncio.timeout(10):
+        await end
+    await child.wait()
+
+
+async def test_one_is_there_until_its_last_thread_has_ended() -> None:
+    child, record = await headless()
     assert Process.adopt(record) is None
     assert Process.with_any_thread(msgspec.structs.replace(record, start_ticks=1)) is None
     ending = Process.with_any_thread(record)
@@ -300,3 +320,28 @@ async def test_events_of_qemu_are_told_in_the_words_of_the_model(machine: Machin
     await watch._follow_events(machine, Telling("RESET"), machine.id)
     assert told[1:] == [Event(EventKind.RESET, machine.id, "RESET")]
     assert [*seen, machine.state] == [State.STOPPING, State.RUNNING]
+
+
+async def test_a_process_that_was_only_intended_is_found_once_it_is_there(
+    started: Started, tmp_path: Path
+) -> None:
+    machine = await machine_of(Record(SLEEPER, boot_id(), "tcg"), tmp_path)
+    assert machine.process is None
+    machine.place.pidfile.write_text(str(started.process.pid))  # who started it was killed
+    machine.reload()
+    assert machine.active
+    await machine.close()
+
+
+async def test_who_waits_for_the_end_hears_of_it_also_where_a_look_was_quicker_than_the_start(
+    started: Started, tmp_path: Path
+) -> None:
+    machine = await machine_of(started.record, tmp_path)
+    adopted = machine.process
+    assert adopted is not None
+    machine.took_process(started.process, started.record)
+    started.process.kill()
+    async with asyncio.timeout(10):
+        await adopted.exited()
+    assert not machine.active
+    await machine.close()

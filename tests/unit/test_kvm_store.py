@@ -1,4 +1,5 @@
 import asyncio
+import fcntl
 import os
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from vmtui.backends.kvm.definition import VERSION, Definition
 from vmtui.backends.kvm.store import Store
 from vmtui.errors import BusyError, InputError, OperationError
 from vmtui.files import write_whole
+from vmtui.locks import try_lock
 from vmtui.spec import BootKind
 
 DEFINITION = Definition(
@@ -198,3 +200,35 @@ async def test_removal_takes_the_runtime_folder_too(store: Store) -> None:
         await store.remove("web")
     assert store.names() == []
     assert list(store.runtime_root.iterdir()) == []
+
+
+async def test_who_waited_for_a_deletion_finds_room_for_sockets(store: Store) -> None:
+    await make(store, "web")
+
+    async def makes_it_anew() -> bool:
+        async with store.locked("web"):
+            await make(store, "web")
+            return store.runtime("web").is_dir()
+
+    async with store.locked("web"):
+        anew = asyncio.create_task(makes_it_anew())
+        await asyncio.sleep(0)
+        await store.remove("web")
+    assert await anew
+
+
+def test_a_lock_whose_file_was_taken_away_is_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, flock = tmp_path / "lock", fcntl.flock
+
+    def too_late(descriptor: int, how: int) -> None:
+        monkeypatch.undo()
+        path.unlink()  # by its last holder, after it was opened
+        flock(descriptor, how)
+
+    monkeypatch.setattr("fcntl.flock", too_late)
+    lock = try_lock(path)
+    assert lock is not None
+    assert try_lock(path) is None
+    os.close(lock)

@@ -112,6 +112,23 @@ async def test_what_was_purged_or_never_there_does_not_come_back(
             await change
 
 
+async def test_two_that_can_not_be_read_fit_into_the_trash(
+    backend: KvmBackend, tmp_path: Path
+) -> None:
+    for content in ("first", "second"):
+        folder = tmp_path / "vms" / "web"
+        folder.mkdir()
+        (folder / "vm.toml").write_text(content)
+        (vm,) = await backend.vms()
+        await trashed(backend, vm.id)
+    last, first = await backend.trashed()
+    for item, content in ((first, "first"), (last, "second")):
+        await backend.restore(item.vm)
+        assert (folder / "vm.toml").read_text() == content
+        (vm,) = await backend.vms()
+        await backend.delete(vm.id, await backend.delete_plan(vm.id))
+
+
 async def test_the_trash_is_emptied_when_its_time_is_up(
     backend: KvmBackend, tmp_path: Path
 ) -> None:

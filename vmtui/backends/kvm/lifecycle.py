@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,7 +26,7 @@ from vmtui.backends.kvm.running import Running
 from vmtui.backends.kvm.tuning import Tuned
 from vmtui.command import missing
 from vmtui.deferred import deferred
-from vmtui.errors import InputError, OperationError, StateError, VmtuiError
+from vmtui.errors import BusyError, InputError, OperationError, StateError, VmtuiError
 from vmtui.files import is_file, tail, write_whole
 from vmtui.images import micro
 from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, Accel, Power, State
@@ -80,14 +80,13 @@ async def start(machine: Machine, taken: set[int], cpus: Tuned) -> list[str]:
     firmware.prepare(definition.firmware, machine.folder, keys=definition.firmware_keys)
     place = await outfitted(machine.name, definition, machine.place)
     _check_sockets(machine.name, definition, place)
-    command = argv(machine.name, definition, place)
-    record = Record(command, boot_id(), place.accel.value)
+    record = Record(argv(machine.name, definition, place), boot_id(), place.accel.value)
     _clear(place)
     # The intent is on disk before the process: a vmtui that is killed in between leaves a QEMU
     # that the next one recognises by its command line.
     await whole_in_thread(write_record, machine.record_path, record)
     await asyncio.to_thread(running.write, place.runtime, Running.begun(definition))
-    first_words = "".join(f"{line}\n" for line in ["started with: " + " ".join(command), *told])
+    first_words = "".join(f"{line}\n" for line in ["started with: " + " ".join(record.argv), *told])
     await asyncio.to_thread(write_whole, place.runtime / "qemu.log", first_words.encode())
     try:
         async with companions(machine.name, definition, place) as beside:
@@ -162,8 +161,7 @@ async def _kernel(name: str, definition: Definition) -> KernelFiles | None:
     if definition.boot is BootKind.MICRO:
         image = micro.cached() or await micro.ensure(lambda _: None)
         return KernelFiles(image.kernel, image.initrd, f"{image.cmdline} vmtui.hostname={name}")
-    kernel = definition.kernel
-    if kernel is None:
+    if (kernel := definition.kernel) is None:
         return None
     files = Path(kernel.file), Path(kernel.initrd) if kernel.initrd else None
     for file in filter(None, files):
@@ -269,23 +267,34 @@ async def reboot(machine: Machine) -> None:
     There is no ACPI request to reboot; this is what libvirt does without a guest agent too.
     Raises OperationError when the guest does not react.
     """
-    async with Monitor.brief(machine.name, machine.place) as monitor:
-        await monitor.execute("set-action", {"shutdown": "pause"})
-        try:
-            await monitor.execute("system_powerdown")
-            async with asyncio.timeout(REBOOT_TIMEOUT_S):
-                while (await monitor.execute("query-status"))["status"] != "shutdown":
-                    await asyncio.sleep(0.1)
-            await monitor.execute("system_reset")
-            await monitor.execute("cont")
-        except TimeoutError as error:
-            raise OperationError(
-                f"{machine.name} did not reboot",
-                why=f"the guest did not react within {REBOOT_TIMEOUT_S:.0f} s",
-                hint=f"Reset it (what is not saved is lost): vmtui reset {machine.name}",
-            ) from error
-        finally:
-            with suppress(VmtuiError):
-                await monitor.execute("set-action", {"shutdown": "poweroff"})
+    await _told(machine, "set-action", {"shutdown": "pause"})
+    try:
+        await _told(machine, "system_powerdown")
+        async with asyncio.timeout(REBOOT_TIMEOUT_S):
+            while not await _has_shut_down(machine):
+                await asyncio.sleep(0.1)
+        await _told(machine, "system_reset")
+        await _told(machine, "cont")
+    except TimeoutError as error:
+        raise OperationError(
+            f"{machine.name} did not reboot",
+            why=f"the guest did not react within {REBOOT_TIMEOUT_S:.0f} s",
+            hint=f"Reset it (what is not saved is lost): vmtui reset {machine.name}",
+        ) from error
+    finally:
+        with suppress(VmtuiError):
+            await _told(machine, "set-action", {"shutdown": "poweroff"})
     machine.stopping_since_s = None
     await machine.refresh_state()
+
+
+async def _told(machine: Machine, command: str, arguments: dict[str, object] | None = None) -> Any:
+    # A monitor for each: others need it too while the guest takes its time.
+    async with machine.asked() as monitor:
+        return await monitor.execute(command, arguments)
+
+
+async def _has_shut_down(machine: Machine) -> bool:
+    with suppress(BusyError):
+        return bool((await _told(machine, "query-status"))["status"] == "shutdown")
+    return False

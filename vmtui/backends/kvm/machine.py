@@ -44,7 +44,7 @@ class Machine:
         self.stopping_since_s: float | None = None
         self.drawing = asyncio.Lock()  # held while QEMU draws its screen for somebody
         self._stamp = (-1, -1, -1)
-        self._record_stamp = 0
+        self._record_stamp: tuple[int, int] | None = None
         self._had_tpm = False
         self._running: Running | None = None
         self._running_stamp = (0, 0)
@@ -147,11 +147,10 @@ class Machine:
         if self.active:
             return False
         was_known = self.process is not None
-        try:
-            stamp = self.record_path.stat().st_mtime_ns
-        except OSError:
-            stamp = 0
-        if stamp == self._record_stamp and not was_known:
+        stamp = self._stamp_of_record()
+        # An intent tells of a process that may come at any moment, without a word more.
+        intended = self.record is not None and not self.record.pid
+        if stamp == self._record_stamp and not was_known and not intended:
             return False
         self.forget_process()
         self._record_stamp = stamp
@@ -163,6 +162,13 @@ class Machine:
                 self._take_tpm()
         return was_known or self.process is not None
 
+    def _stamp_of_record(self) -> tuple[int, int] | None:
+        try:
+            status = self.record_path.stat()
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
     def _pid_from_file(self) -> int:
         try:
             return int(self.place.pidfile.read_text("ascii"))
@@ -171,11 +177,14 @@ class Machine:
 
     def took_process(self, process: Process, record: Record) -> None:
         """Remember the QEMU that this process has just started."""
-        self.forget_process()
-        self.process = process
+        if self.process is not None and self.process.pid == process.pid:
+            process.release()  # a look at the store was quicker, and its end is waited for by now
+        else:
+            self.forget_process()
+            self.process = process
         self._take_tpm()
         self.record = record
-        self._record_stamp = self.record_path.stat().st_mtime_ns
+        self._record_stamp = self._stamp_of_record()
         self.run_state = "running"
 
     def _take_tpm(self) -> None:

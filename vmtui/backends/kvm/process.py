@@ -178,9 +178,13 @@ class Process:
             ) from error
 
     def release(self) -> None:
-        """Let go of it; it goes on. A child is still reaped when it ends, so no zombie stays."""
+        """Let go of it; it goes on.
+
+        A child is still reaped when it ends, so no zombie stays; and who waits for the end of one
+        whose first thread is gone already still hears of that of the last.
+        """
         self._released = True
-        if not self._child or self._exited.is_set():
+        if self._exited.is_set() or (self.alive and not self._child):
             self._close()
 
     def _close(self) -> None:

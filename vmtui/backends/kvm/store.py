@@ -227,17 +227,19 @@ class Store:
     @asynccontextmanager
     async def locked(self, name: str, timeout_s: float | None = None) -> AsyncIterator[None]:
         """Hold the VM against changes by other vmtui processes. Raises BusyError after a while."""
-        runtime = self.runtime(name)
-        try:
-            runtime.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise not_writable(self.runtime_root, error) from error
         async with self._locked(self._lock_path(name), name, timeout_s):
             try:
+                self._make_runtime(name)
                 yield
             finally:
                 if not self.folder(name).exists():  # by this change, or the one before
                     await self._forget_runtime(name)
+
+    def _make_runtime(self, name: str) -> None:
+        try:
+            self.runtime(name).mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise not_writable(self.runtime_root, error) from error
 
     def _lock_path(self, name: str) -> Path:
         return lock_path(self.runtime_root, name)

@@ -167,7 +167,9 @@ class Surrounded:
         if self._read_only:
             raise read_only("to bring back a deleted VM")
         name = await self._trash.restore(vm)
-        definition = self._machines.find(vm).definition  # None: it was broken before
+        self._machines.tell_changes()
+        found = (machine.definition for machine in self._machines if machine.name == name)
+        definition = next(found, None)  # also None where it was broken before
         if definition and definition.autostart and not autostart.obstacle():
             restart = definition.restart == "on-crash"
             await asyncio.to_thread(autostart.follow, name, autostart=True, restart=restart)

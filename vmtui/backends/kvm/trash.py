@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -58,7 +59,11 @@ class TrashBin:
         """Take a VM that is off out of the store. Its lock is held."""
         note = Note(machine.name, time.time())
         await whole_in_thread(write_whole, machine.folder / NOTE, msgspec.json.encode(note))
-        await self._store.move_out(machine.name, self._root / machine.id)
+        to = self._root / machine.id
+        if to.exists():  # one that can't be read has no id but its name, as the one before it
+            numbered = (self._root / f"{machine.id}-{number}" for number in itertools.count(2))
+            to.rename(next(folder for folder in numbered if not folder.exists()))
+        await self._store.move_out(machine.name, to)
 
     def machines(self) -> Iterator[TrashedMachine]:
         """All that are in it, for looking at."""
