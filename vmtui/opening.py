@@ -24,7 +24,8 @@ def chosen(options: argparse.Namespace) -> tuple[list[str], Config, bool]:
     if getattr(options, "demo", False):
         uris = ["demo:"]
     else:
-        uris = getattr(options, "connect", None) or list(config.connections) or default_uris()
+        asked_for = [*getattr(options, "connect", ()), *getattr(options, "connect_too", ())]
+        uris = asked_for or list(config.connections) or default_uris()
     return list(uris), config, read_only
 
 

@@ -20,23 +20,10 @@ class _Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    # Options that may stand before or behind the command. SUPPRESS keeps the second parser from
-    # overwriting what the first found.
-    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
-    common.add_argument(
-        "-c",
-        "--connect",
-        metavar="URI",
-        action="append",
-        help="a connection: kvm:, demo:, or any URI of libvirt; may be given several times",
-    )
-    common.add_argument("--read-only", action="store_true", help="refuse every change")
-    common.add_argument("--demo", action="store_true", help="the demo fleet, in memory")
-
     parser = _Parser(
         prog="vmtui",
         description="A terminal manager for virtual machines. Without a command: the interface.",
-        parents=[common],
+        parents=[_common(connections="connect")],
     )
     _add_record(parser)
     parser.add_argument("--replay", metavar="FILE", help="open a recording again")
@@ -45,11 +32,13 @@ def build_parser() -> argparse.ArgumentParser:
         dest="command", metavar="COMMAND", parser_class=_Parser, title="commands"
     )
 
+    behind = _common(connections="connect_too")
+
     def add(
         name: str, about: str, *, json: bool = False, to: Any = commands
     ) -> argparse.ArgumentParser:
         command: argparse.ArgumentParser = to.add_parser(
-            name, help=about, description=about, parents=[common]
+            name, help=about, description=about, parents=[behind]
         )
         if json:
             command.add_argument("--json", action="store_true", help="print JSON")
@@ -68,6 +57,26 @@ def build_parser() -> argparse.ArgumentParser:
     balancing.add_arguments(add)
     _add_machine(add)
     return parser
+
+
+def _common(*, connections: str) -> _Parser:
+    """Options that may stand before or behind the command.
+
+    SUPPRESS keeps the parser of a command from overwriting what stood before it; it would with a
+    list, so that of `connections` has a name for each place.
+    """
+    common = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument(
+        "-c",
+        "--connect",
+        dest=connections,
+        metavar="URI",
+        action="append",
+        help="a connection: kvm:, demo:, or any URI of libvirt; may be given several times",
+    )
+    common.add_argument("--read-only", action="store_true", help="refuse every change")
+    common.add_argument("--demo", action="store_true", help="the demo fleet, in memory")
+    return common
 
 
 def _add_list(add: Add) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from argparse import _SubParsersAction
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,6 +80,8 @@ def test_options_stand_before_or_behind_the_command(vmtui: Vmtui) -> None:
     behind = vmtui("list", "-c", "demo:?vms=2")
     assert before == behind
     assert before.out.count("\n") == 3
+    both = vmtui("-c", "demo:?vms=1", "list", "--names", "-c", "demo:?vms=1&host=lab")
+    assert both.out.splitlines() == ["demo:?vms=1/web-01", "demo:?vms=1&host=lab/web-01"]
 
 
 def test_several_connections_at_once(vmtui: Vmtui) -> None:
@@ -266,6 +270,22 @@ def _nobody_reads() -> BinaryIO:
     return os.fdopen(writing, "wb")
 
 
+def test_who_types_a_text_can_change_their_mind(environment: dict[str, str]) -> None:
+    argv = [sys.executable, "-m", "vmtui", "--demo", "type", "web-01", "-"]
+    with subprocess.Popen(argv, env=environment, stdin=subprocess.PIPE) as typing:
+        catches = f"/proc/{typing.pid}/status"
+        deadline_s = time.monotonic() + 60
+        while not _handles(catches, signal.SIGTERM) and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        typing.send_signal(signal.SIGTERM)
+        assert typing.wait(30) == 128 + signal.SIGTERM
+
+
+def _handles(status: str, number: signal.Signals) -> bool:
+    line = next(x for x in Path(status).read_text().splitlines() if x.startswith("SigCgt:"))
+    return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+
+
 def test_pulled_images_as_json(vmtui: Vmtui) -> None:
     done = vmtui("--demo", "images", "pull", "debian-12", "--json")
     assert (done.status, done.err) == (0, "")
@@ -292,9 +312,10 @@ def test_a_balance_that_can_not_begin_fails(environment: dict[str, str], tmp_pat
 
 
 def test_devices_of_what_is_not_connected_are_not_none(vmtui: Vmtui) -> None:
-    for command_ in ("devices", "cores"):
+    for command_ in ("devices", "cores", "trash"):
         done = vmtui("-c", "test:///no/such/file", command_)
         assert done.status == 1
         assert "There is no device" not in done.out
+        assert "The trash is empty" not in done.out
         assert "vmtui: " in done.err
         assert "no connection can tell" not in done.err

@@ -150,7 +150,10 @@ def test_a_plan_changes_nothing_and_a_change_is_seen_and_undone(vmtui: Run) -> N
         (("delete", "web-01"), 4, "delete of web-01 was not confirmed"),
         (("delete", "web-01", "--keep", "nothing", "--yes"), 1, "is not among what goes"),
         (("delete", "web-01", "--json", "--yes"), 2, "--json is for --plan"),
+        (("tpm", "win11", "clear", "--json"), 2, "--json is for show, not for clear"),
+        (("firmware", "web-01", "reset", "--json"), 2, "--json is for show, not for reset"),
         (("trash", "restore"), 2, "trash restore needs a NAME"),
+        (("trash", "restore", "x", "--json"), 2, "--json is for trash list"),
         (("trash", "restore", "web-01"), 3, "there is no 'web-01' in the trash"),
     ],
 )

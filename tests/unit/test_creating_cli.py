@@ -64,6 +64,7 @@ def test_a_vm_of_a_preset_with_options_over_it(vmtui: Run) -> None:
     ("arguments", "status", "told"),
     [
         (("web", "--preset", "nope"), 1, "there is no preset 'nope'"),
+        (("web", "--dry-run", "--json"), 2, "--json is for what is made"),
         (("web", "--forward", "99999"), 1, "The guest has no port 99999."),
         (("web", "--network", "wifi"), 1, "is not a network"),
         (("web", "--share", "/nowhere"), 1, "/nowhere is not a folder."),

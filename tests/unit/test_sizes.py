@@ -16,7 +16,6 @@ LONGER = {
     "backends/demo_definition.py defined": "a table of settings",
     "backends/demo_load.py host_counters": "a table of counters",
     "parser.py _add_console": "declares arguments",
-    "parser.py build_parser": "declares arguments",
     "theming.py of": "a table of inks",
 }
 """What may be, and why."""

@@ -56,6 +56,8 @@ async def create(options: argparse.Namespace) -> int:
         raise UsageError("--plan and --yes are for -f FILE")
     if options.wait and not options.start:
         raise UsageError("--wait needs --start")
+    if options.json and options.dry_run:
+        raise UsageError("--json is for what is made; --dry-run prints what would run, as it is")
     recipe = await completed(asked_for(options))
     async with connected(options) as fleet:
         uri = fleet.connections[0].uri

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import msgspec
@@ -88,11 +87,13 @@ async def trash(options: argparse.Namespace) -> int:
         raise UsageError("trash list takes no NAME")
     if options.what == "restore" and not options.names:
         raise UsageError("trash restore needs a NAME")
+    if options.what != "list" and options.json:
+        raise UsageError("--json is for trash list")
     async with connected(options) as fleet:
-        found = [one async for one in _all_trashed(fleet)]
+        found, status = await _all_trashed(fleet)
         if options.what == "list":
-            _tell(found, options)
-            return EXIT_DONE
+            _tell(found, options, whole=status == EXIT_DONE)
+            return status
         chosen = [_named(found, name) for name in options.names] if options.names else found
         for connection, one in chosen:
             if connection.read_only:
@@ -103,18 +104,27 @@ async def trash(options: argparse.Namespace) -> int:
         for connection, one in chosen:
             backend = connection.backend
             assert isinstance(backend, Trash)
-            await (backend.restore if options.what == "restore" else backend.purge)(one.vm)
+            try:
+                await (backend.restore if options.what == "restore" else backend.purge)(one.vm)
+            except VmtuiError as error:
+                status = failed(error)
+                continue
             done = "back" if options.what == "restore" else "gone for good"
             print(f"{plain(one.name)} is {done}", flush=True)
-    return EXIT_DONE
+    return status
 
 
-async def _all_trashed(fleet: Fleet) -> AsyncIterator[tuple[Connection, Trashed]]:
+async def _all_trashed(fleet: Fleet) -> tuple[list[tuple[Connection, Trashed]], int]:
+    """What is in all trashes; a connection that can't be asked is told, and in the status."""
+    found: list[tuple[Connection, Trashed]] = []
+    status = EXIT_DONE
     for connection in fleet.connections:
         backend = connection.backend
-        if connection.up and isinstance(backend, Trash) and Feature.TRASH in backend.features:
-            for one in await backend.trashed():
-                yield connection, one
+        if connection.problem is not None:
+            status = failed(connection.problem)
+        elif isinstance(backend, Trash) and Feature.TRASH in backend.features:
+            found += [(connection, one) for one in await backend.trashed()]
+    return found, status
 
 
 def _named(found: list[tuple[Connection, Trashed]], name: str) -> tuple[Connection, Trashed]:
@@ -128,12 +138,15 @@ def _named(found: list[tuple[Connection, Trashed]], name: str) -> tuple[Connecti
     )
 
 
-def _tell(found: list[tuple[Connection, Trashed]], options: argparse.Namespace) -> None:
+def _tell(
+    found: list[tuple[Connection, Trashed]], options: argparse.Namespace, *, whole: bool
+) -> None:
     if options.json:
         print_json([{"connection": c.label, **msgspec.to_builtins(one)} for c, one in found])
         return
     if not found:
-        print("The trash is empty.")
+        if whole:
+            print("The trash is empty.")
         return
     now_s = time.time()
     print_table(

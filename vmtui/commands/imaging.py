@@ -181,7 +181,8 @@ async def _users(options: argparse.Namespace, *, surely: bool = False) -> _Users
     demo = bool(getattr(options, "demo", False))
     asked = [*uris, _DIRECT] if _DIRECT not in uris and not demo else uris
     found = defaultdict[str, list[str]](list)
-    async with connected(argparse.Namespace(**{**vars(options), "connect": asked})) as fleet:
+    these = argparse.Namespace(**{**vars(options), "connect": asked, "connect_too": ()})
+    async with connected(these) as fleet:
         for connection in fleet.connections:
             backend = connection.backend
             if connection.problem is not None:

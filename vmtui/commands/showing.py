@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from vmtui.attach.streams import read_all
 from vmtui.backends.base import Feature
 from vmtui.backends.ways_in import Displays
 from vmtui.config import load
@@ -63,14 +64,19 @@ async def type_text(options: argparse.Namespace) -> int:
 
     text = options.text
     if text == STDIN:
-        try:
-            text = sys.stdin.read()
-        except UnicodeDecodeError as error:
-            raise InputError("standard input can't be typed", why="it is not UTF-8") from error
+        text = await _standard_input()
     chords = text_to_keys(text, options.layout or load().keyboard)
     async with _displayed(options) as (displays, vm):
         await press_all(displays, vm.id, chords)
     return EXIT_DONE
+
+
+async def _standard_input() -> str:
+    data = b"".join([part async for part in read_all(sys.stdin.fileno())])
+    try:
+        return data.decode().replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise InputError("standard input can't be typed", why="it is not UTF-8") from error
 
 
 async def key(options: argparse.Namespace) -> int:

@@ -88,6 +88,7 @@ async def tpm(options: argparse.Namespace) -> int:
         return await _assigned(options, ("tpm", "off"))
     if options.plan:
         raise UsageError("--plan is for add and remove")
+    _check_json(options)
     async with connected(options) as fleet:
         ref = fleet.find(options.name)
         name = fleet.vm(ref).name
@@ -121,6 +122,7 @@ async def firmware(options: argparse.Namespace) -> int:
     """`vmtui firmware NAME show|reset|backup`."""
     if options.what != "reset":
         _check_file(options, needed=options.what == "backup")
+    _check_json(options)
     async with connected(options) as fleet:
         ref = fleet.find(options.name)
         name = fleet.vm(ref).name
@@ -174,6 +176,11 @@ def _check_file(options: argparse.Namespace, *, needed: bool) -> None:
         raise UsageError(f"{options.what} needs a FILE")
     if options.file and not needed:
         raise UsageError(f"{options.what} takes no FILE")
+
+
+def _check_json(options: argparse.Namespace) -> None:
+    if options.json and options.what != "show":
+        raise UsageError(f"--json is for show, not for {options.what}")
 
 
 def _path(options: argparse.Namespace) -> Path:
