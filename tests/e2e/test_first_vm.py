@@ -86,6 +86,7 @@ def test_create_console_log_in_detach_shut_down_delete(terminal: Terminal, home:
     terminal.wait_for(r"Delete first\?")
     terminal.press("y")
     terminal.wait_for("No VMs yet")
+    terminal.wait_for("first is in the trash")  # while it is under way, q asks
     assert not (home / "data" / "vmtui" / "vms" / "first").exists()
 
     terminal.press("q")
