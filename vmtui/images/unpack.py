@@ -143,10 +143,21 @@ def write_sparse(output: IO[bytes], piece: bytes) -> None:
             output.write(block)
 
 
+def first_stream(data: bytes) -> bytes:
+    """What the stream at the beginning of `data` holds. Raises one of DAMAGED, or ValueError."""
+    if kind := _kind(data):
+        gz = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        return (gz if kind == "gz" else _decompressor(kind)).decompress(data)
+    raise ValueError("it is neither gzip, xz nor zstd")
+
+
+def _kind(head: bytes) -> str:
+    return next((name for magic, name in PACKINGS.items() if head.startswith(magic)), "")
+
+
 def _content(file: _Piece, source: Path) -> Iterator[bytes]:
-    head = file.read(8)
+    kind = _kind(file.read(8))
     file.seek(0)
-    kind = next((name for magic, name in PACKINGS.items() if head.startswith(magic)), "")
     if kind == "gz":
         with gzip.GzipFile(fileobj=file) as stream:
             while piece := stream.read(PIECE_BYTES):

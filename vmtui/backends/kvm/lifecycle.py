@@ -7,14 +7,13 @@ import os
 import time
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from vmtui.backends.kvm import disks, firmware, held, ports, running, virtiofsd
+from vmtui.backends.kvm import disks, firmware, held, kernel, ports, running, virtiofsd
 from vmtui.backends.kvm.accel import prove
-from vmtui.backends.kvm.argv import KernelFiles, Place, argv
+from vmtui.backends.kvm.argv import Place, argv
 from vmtui.backends.kvm.companions import Companions, companions
 from vmtui.backends.kvm.definition import Definition
 from vmtui.backends.kvm.machine import Machine, gone, last_run_ended
@@ -27,10 +26,8 @@ from vmtui.backends.kvm.tuning import Tuned
 from vmtui.command import missing
 from vmtui.deferred import deferred
 from vmtui.errors import BusyError, InputError, OperationError, StateError, VmtuiError
-from vmtui.files import is_file, tail, write_whole
-from vmtui.images import micro
+from vmtui.files import tail, write_whole
 from vmtui.model import ACTIVE_STATES, INACTIVE_STATES, Accel, Power, State
-from vmtui.spec import BootKind
 from vmtui.whole import whole_in_thread
 
 if TYPE_CHECKING:
@@ -148,30 +145,14 @@ async def _with_free_ports(
 async def outfitted(name: str, definition: Definition, place: Place) -> Place:
     """`place` with what this machine has for the VM. Raises MissingError."""
     proof = await prove() if definition.accel is Accel.AUTO else None
+    accel = proof.accel if proof else definition.accel
     return replace(
         place,
-        accel=proof.accel if proof else definition.accel,
+        accel=accel,
         firmware=firmware.files(definition.firmware, place.folder, keys=definition.firmware_keys),
-        kernel=await _kernel(name, definition),
+        kernel=await kernel.files(name, definition, accel),
         virtiofs=await virtiofsd.served(definition),
     )
-
-
-async def _kernel(name: str, definition: Definition) -> KernelFiles | None:
-    if definition.boot is BootKind.MICRO:
-        image = micro.cached() or await micro.ensure(lambda _: None)
-        return KernelFiles(image.kernel, image.initrd, f"{image.cmdline} vmtui.hostname={name}")
-    if (kernel := definition.kernel) is None:
-        return None
-    files = Path(kernel.file), Path(kernel.initrd) if kernel.initrd else None
-    for file in filter(None, files):
-        if not await asyncio.to_thread(is_file, file):
-            raise OperationError(
-                f"{name} can't be started",
-                why=f"its kernel needs {file}, which is not there",
-                hint="Put it back, or name another in vm.toml ([kernel]).",
-            )
-    return KernelFiles(*files, kernel.append)
 
 
 def _check_sockets(name: str, definition: Definition, place: Place) -> None:
