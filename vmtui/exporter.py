@@ -79,10 +79,10 @@ async def serving(collector: Collector, address: str, port: int) -> AsyncIterato
     registry.register(collector)
     try:
         server, thread = await asyncio.to_thread(start_http_server, port, address, registry)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: of a name that can't be one
         raise OperationError(
             f"can't listen on {address}, port {port}",
-            why=error.strerror or str(error),
+            why=getattr(error, "strerror", "") or str(error),
             hint="Choose another address or port with --listen.",
         ) from error
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
@@ -10,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.simulated import OWN, Host, Simulated, pulse, ramp, steady
+from vmtui.balance.compliance import Memory
 from vmtui.balance.guests import HostMemory
 from vmtui.balance.moves import Move
 from vmtui.balance.policy import decide
 from vmtui.balance.rules import RULES
-from vmtui.model import Balance
+from vmtui.model import Balance, VMId
 from vmtui.units import GIB, MIB, size
 
 
@@ -205,3 +207,27 @@ def test_pressure_counts_whatever_is_called_available() -> None:
 def test_the_goal_fits_the_host(total: int) -> None:
     goal = RULES.goal_bytes(total)
     assert total // 20 <= goal <= total // 4, size(goal)
+
+
+def test_one_that_swaps_at_its_most_gives_nothing() -> None:
+    host = HostMemory(16 * GIB, GIB)
+    idle = Simulated("idle", 4 * GIB, steady(256 * MIB)).seen(0)
+    faulty = replace(
+        Simulated("busy", 4 * GIB, steady(256 * MIB)).seen(0), major_faults_per_s=300.0
+    )
+    assert [d.name for d in decide([idle, faulty], host, {}, 0.0).decisions] == ["idle"]
+    assert decide([faulty], host, {}, 0.0).decisions == ()
+    # Nor does it keep others from what the host has enough of.
+    small = Simulated("small", 4 * GIB, steady(256 * MIB), actual=2 * GIB).seen(0)
+    [given] = decide([small, faulty], HostMemory(64 * GIB, 50 * GIB), {}, 0.0).decisions
+    assert (given.name, given.move) == ("small", Move.GIVE)
+
+
+def test_who_could_not_be_asked_is_asked_again_and_not_blamed() -> None:
+    guest = Simulated("vm", 4 * GIB, steady(2 * GIB), actual=GIB)
+    memory: Mapping[VMId, Memory] = {}
+    for now_s in range(0, 120, 2):
+        guest.live(now_s, 2)
+        made = decide([guest.seen(now_s)], HostMemory(64 * GIB, 50 * GIB), memory, float(now_s))
+        assert [d.move for d in made.decisions] == [Move.GIVE]
+        memory = made.unasked

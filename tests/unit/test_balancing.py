@@ -5,6 +5,8 @@ from __future__ import annotations
 import stat
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -14,10 +16,12 @@ from vmtui.balance.journal import Entry
 from vmtui.balance.looking import guests, host_memory
 from vmtui.balance.moves import Decision, Move
 from vmtui.counters import Counters, GuestMemory, HostCounters, MemoryCounters, Pressure
+from vmtui.errors import OperationError
+from vmtui.fleet import Fleet
 from vmtui.model import VM, Balance, State, VMId
 from vmtui.rates import GuestRates, Rates
 from vmtui.units import GIB, MIB
-from vmtui.views import ConnectionStatus, ConnectionView, VMRef, VMView
+from vmtui.views import ConnectionStatus, ConnectionView, FleetView, VMRef, VMView
 
 URI = "kvm:"
 WEB = VMId("web")
@@ -111,3 +115,43 @@ def test_the_log_stays_small(tmp_path: Path) -> None:
     journal.write(path, [Entry(0.0, "kvm:", TAKEN)])
     assert path.read_text().count("\n") == 1
     assert (tmp_path / "balance.log.1").stat().st_size == journal.LIMIT_BYTES + 1
+
+
+class Asked:
+    """A fleet of one connection, whose guests can't be asked for anything."""
+
+    def __init__(self, view: ConnectionView) -> None:
+        self._view = view
+        self.count = 0
+
+    def view(self) -> FleetView:
+        return FleetView(0.0, (self._view,))
+
+    def backend(self, _: VMRef) -> Asked:
+        return self
+
+    async def ask_memory(self, _: VMId, __: int) -> None:
+        self.count += 1
+        raise OperationError("no")
+
+    async def balloon(self, _: VMId) -> None:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("dry", [False, True])
+async def test_what_is_not_asked_is_decided_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, dry: bool
+) -> None:
+    rounds = iter(range(0, 120, 10))
+    clock = SimpleNamespace(monotonic=lambda: float(next(rounds)), time=lambda: 0.0)
+    monkeypatch.setattr(balancer, "time", clock)
+    plenty = HostCounters(1.0, memory_total_bytes=64 * GIB, memory_available_bytes=50 * GIB)
+    fleet = Asked(connection(row(swap_in=4096.0), host=plenty))
+    made = balancer.Balancer(cast(Fleet, fleet), dry=dry, path=tmp_path / "log")
+    entries = []
+    for _ in range(12):
+        entries += await made.round()
+    assert {entry.decision.move for entry in entries} == {Move.GIVE}
+    # A dry run says it once; the other one tells each time that it failed, but not before it tells
+    # of the time after that.
+    assert (len(entries), fleet.count) == ((1, 0) if dry else (11, 11))

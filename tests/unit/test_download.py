@@ -14,10 +14,10 @@ import pytest
 
 from tests.loopback import Loopback, Served, make_certificate, serving
 from vmtui.errors import OperationError, UnreachableError, VmtuiError
-from vmtui.images import download
 from vmtui.images.download import KEPT_S, TEXT_LIMIT_BYTES, Downloads
 from vmtui.images.http import Patience
 from vmtui.images.meter import told as told_in_words
+from vmtui.images.part import Part, continues
 from vmtui.progress import Progress, no_progress
 from vmtui.units import MIB
 
@@ -83,6 +83,31 @@ async def test_the_rest_is_asked_for_after_a_break(server: Loopback, downloads: 
     assert await fetched(downloads, url) == CONTENT
     assert server.ranges("/i") == ["", "bytes=400000-", "bytes=700000-"]
     assert server.asked[1][1]["if-range"] == '"1"'
+
+
+async def test_the_rest_is_asked_for_where_it_came_from(
+    server: Loopback, downloads: Downloads
+) -> None:
+    """Of mirrors with the same file each has a validator of its own."""
+    one = server.serve("/one", CONTENT, etag='"one"', breaks_after=[400_000])
+    other = server.serve("/other", CONTENT, etag='"other"')
+    url = server.serve("/i", redirect=one, then=Served(redirect=other))
+    assert await fetched(downloads, url) == CONTENT
+    assert server.ranges("/one") == ["", "bytes=400000-"]
+    assert server.ranges("/other") == []
+
+
+@pytest.mark.parametrize(
+    "gone", [Served(status=404, ranges=False), Served(CONTENT, breaks_after=[0])]
+)
+async def test_a_place_that_is_gone_is_asked_for_anew(
+    server: Loopback, downloads: Downloads, gone: Served
+) -> None:
+    one = server.serve("/one", CONTENT, breaks_after=[400_000], then=gone)
+    other = server.serve("/other", CONTENT)
+    url = server.serve("/i", redirect=one, then=Served(redirect=other))
+    assert await fetched(downloads, url) == CONTENT
+    assert server.ranges("/other") == ["bytes=400000-"]
 
 
 async def test_a_server_that_gives_less_than_the_rest_is_asked_again(
@@ -177,7 +202,7 @@ def test_only_the_rest_of_the_same_file_is_taken(
     status: int, piece: str, etag: str, goes_on: bool
 ) -> None:
     response = httpx.Response(status, headers={"Content-Range": piece, "ETag": etag})
-    assert download._continues(response, download._State("/i", '"1"', 1000), 400) is goes_on
+    assert continues(response, Part("/i", '"1"', 1000), 400) is goes_on
 
 
 async def test_a_length_that_is_too_long(server: Loopback, downloads: Downloads) -> None:

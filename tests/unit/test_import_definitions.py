@@ -227,6 +227,7 @@ def test_what_would_end_up_on_a_command_line_is_plain() -> None:
 
 def test_the_one_to_import_of_an_archive() -> None:
     assert chosen(["a/b.vmx", "a/b.vmdk", "a/c.vmdk"], "z") == "a/b.vmx"
+    assert chosen(["b.vmx", "__MACOSX/._b.vmx", "._b.vmx"], "z") == "b.vmx"
     assert chosen(["b.vmdk", "b-s001.vmdk", "b-flat.vmdk", "notes.txt"], "z") == "b.vmdk"
     for names, why in (
         (["a.ovf", "b.ovf"], "holds 2 VMs"),

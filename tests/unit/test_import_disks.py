@@ -1,6 +1,7 @@
 """Round trips through real qemu-img: what comes into the library is what went out, by hash."""
 
 import asyncio
+import dataclasses
 import gzip
 import hashlib
 import lzma
@@ -11,6 +12,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from vmtui.errors import BusyError, InputError, OperationError
@@ -196,6 +198,52 @@ async def test_an_ovf_beside_its_disks(content: Path, tmp_path: Path, library: L
     (folder / "web-disk2.vmdk").unlink()
     with pytest.raises(InputError, match=r"'web-disk2\.vmdk' is not there"):
         await plan(folder / "web.ovf")
+
+
+def pack(archive: Path, folder: Path, what: str) -> None:
+    subprocess.run(("tar", "-czf", archive, "-C", folder, what), check=True)
+
+
+@pytest.mark.parametrize("where", [".", "vm"])
+async def test_a_packed_folder_with_a_vm(
+    content: Path, tmp_path: Path, library: Library, where: str
+) -> None:
+    folder = unpacked(await exported(content, tmp_path), tmp_path / "vm")
+    again = tmp_path / "again.tgz"
+    pack(again, folder if where == "." else tmp_path, f"./{where}")
+    imported = await import_file(again, "web", library)
+    for image in imported.images:
+        assert guest_sum(image.path, "qcow2") == guest_sum(content, "raw")
+
+
+async def test_a_vm_with_a_long_name_goes_out_and_comes_in_again(
+    content: Path, tmp_path: Path, library: Library
+) -> None:
+    ova = tmp_path / f"{'長' * 40}.ova"
+    await export_ova(
+        dataclasses.replace(MACHINE, disks=MACHINE.disks[:1]), [Source(content, "raw")], ova
+    )
+    [image] = (await import_file(ova, "web", library)).images
+    assert guest_sum(image.path, "qcow2") == guest_sum(content, "raw")
+
+
+async def test_a_disk_that_somebody_writes_to_is_refused(
+    content: Path, tmp_path: Path, library: Library
+) -> None:
+    disk = made(content, tmp_path, "qcow2")
+    pid_file = tmp_path / "pid"
+    serves = ("qemu-nbd", "--fork", f"--pid-file={pid_file}", f"--socket={tmp_path / 's'}")
+    writer = await asyncio.create_subprocess_exec(*serves, "--format=qcow2", disk)
+    assert await writer.wait() == 0  # it goes on in the background, with the disk open
+    try:
+        with pytest.raises(OperationError, match=r"disk\.qcow2 is in use"):
+            await import_file(disk, "web", library)
+    finally:
+        process = psutil.Process(int(pid_file.read_text()))
+        process.terminate()
+        process.wait(10)
+    assert left(library) == []
+    await import_file(disk, "web", library)
 
 
 async def test_disks_that_are_packed_within_an_ova(

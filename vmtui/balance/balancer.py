@@ -15,7 +15,7 @@ from vmtui.balance import journal
 from vmtui.balance.compliance import Memory
 from vmtui.balance.journal import Entry
 from vmtui.balance.looking import guests, host_memory
-from vmtui.balance.moves import Decision
+from vmtui.balance.moves import Decision, Move
 from vmtui.balance.policy import decide
 from vmtui.balance.rules import RULES, Rules
 from vmtui.errors import OperationError, VmtuiError
@@ -57,6 +57,7 @@ class Balancer:
         self._path = path or journal.default_path()
         self._rules = rules
         self._memory: dict[str, Mapping[VMId, Memory]] = {}
+        self._said: dict[tuple[str, VMId], tuple[Move, int]] = {}
         self._lock: int | None = None
         self._unlogged = False  # and that was told
         self.gave_up = False
@@ -125,11 +126,22 @@ class Balancer:
         made = decide(guests(connection), host, before, time.monotonic(), self._rules)
         self._memory[connection.uri] = made.memory
         failures = await asyncio.gather(*(self._ask(connection.uri, d) for d in made.decisions))
+        asked = list(zip(made.decisions, failures, strict=True))
+        unasked = {d.id for d, failure in asked if self._dry or failure} & made.unasked.keys()
+        self._memory[connection.uri] = {**made.memory, **{vm: made.unasked[vm] for vm in unasked}}
         now_s = time.time()
         return [
             Entry(now_s, connection.label, decision, failure)
-            for decision, failure in zip(made.decisions, failures, strict=True)
+            for decision, failure in asked
+            if self._is_news(connection.uri, decision)
         ]
+
+    def _is_news(self, uri: str, decision: Decision) -> bool:
+        """A dry run comes to the same again and again, as nothing comes of it."""
+        which, said = (uri, decision.id), (decision.move, decision.from_bytes)
+        known = self._dry and self._said.get(which) == said
+        self._said[which] = said
+        return not known
 
     async def _ask(self, uri: str, decision: Decision) -> str:
         """Ask for what was decided; why that failed, empty if it did not."""

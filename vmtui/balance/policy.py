@@ -19,6 +19,8 @@ class Round:
 
     decisions: tuple[Decision, ...]
     memory: Mapping[VMId, Memory]
+    unasked: Mapping[VMId, Memory]
+    """What goes into the next instead, of those that could not be asked for what was decided."""
 
 
 @dataclass(slots=True)
@@ -31,10 +33,15 @@ class _Account:
     reserve: int
     used: int  # with what its kernel keeps for itself
     need: int  # its own use and its reserve, within its range
-    pressed: str  # why it has too little; empty: it has not
+    pressed: str  # why it has too little, also if it can't have more; empty: it has not
     awaited: int | None  # asked for before, not reached yet
     target: int
     reason: str = ""
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether it has less than the most that it may have."""
+        return self.guest.actual_bytes < self.most
 
     @property
     def surplus(self) -> int:
@@ -96,12 +103,14 @@ def decide(
     short = max(0, -spare, goal // 4 if squeezed else 0) + lacking - coming
     if short > 0:
         _take(accounts, short, "a guest" if lacking and not squeezed else "the host", rules)
-    elif not squeezed and not any(account.pressed for account in accounts):
+    elif not squeezed and not any(account.pressed and account.may_grow for account in accounts):
         _give_back(accounts, spare - int(goal * rules.slack_ratio), rules)
         _even_out(accounts, rules)
     decisions = tuple(d for account in accounts if (d := _decision(account)))
+    # Asked again, too, only once the guest tells of the time after this.
+    unasked = {d.id: replace(remembered[d.id], moved_at_s=now_s) for d in decisions}
     _remember(remembered, left, decisions, now_s)
-    return Round((*left, *decisions), remembered)
+    return Round((*left, *decisions), remembered, unasked)
 
 
 def _remember(
@@ -138,7 +147,7 @@ def _account(guest: Guest, memory: Memory, rules: Rules) -> _Account:
     used = guest.used_bytes + memory.own_bytes
     need = min(most, max(least, used + reserve))
     actual = guest.actual_bytes
-    pressed = _pressed(guest, reserve, least, rules) if actual < most else ""
+    pressed = _pressed(guest, reserve, least, rules)
     return _Account(guest, least, most, reserve, used, need, pressed, memory.asked_bytes, actual)
 
 
@@ -213,7 +222,7 @@ def _take(accounts: Sequence[_Account], short: int, whose: str, rules: Rules) ->
 
 
 def _give_back(accounts: Sequence[_Account], spare: int, rules: Rules) -> None:
-    lacking = [a for a in accounts if a.free and a.guest.actual_bytes < a.most]
+    lacking = [a for a in accounts if a.free and a.may_grow]
     weights = sum(account.guest.balance.weight for account in lacking)
     for account in lacking:
         share = spare * account.guest.balance.weight // weights
@@ -226,7 +235,7 @@ def _give_back(accounts: Sequence[_Account], spare: int, rules: Rules) -> None:
 def _even_out(accounts: Iterable[_Account], rules: Rules) -> None:
     """Once the need has gone, memory comes back from who it went to: a step from the idlest."""
     free = [account for account in accounts if account.free]
-    lacking = [account for account in free if account.guest.actual_bytes < account.most]
+    lacking = [account for account in free if account.may_grow]
     if not lacking:
         return
     donor = max(free, key=lambda account: account.idleness)

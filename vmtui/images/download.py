@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-import re
 import shutil
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,27 +20,19 @@ from vmtui.errors import OperationError, UnreachableError
 from vmtui.files import not_writable, sweep, write_whole
 from vmtui.images.http import BrokenOffError, Patience, answer, refused, session
 from vmtui.images.meter import STAGE, Meter, told
+from vmtui.images.part import Part, continues, length, validator
 from vmtui.locks import try_lock, wait_lock
 from vmtui.progress import Progress, ProgressSink, no_progress
-from vmtui.units import GIB, MIB, duration, size, whole_number
+from vmtui.units import GIB, MIB, duration, size
 
 TEXT_LIMIT_BYTES = 4 * MIB
 FILE_LIMIT_BYTES = 64 * GIB
 KEPT_S = 14 * 86400
 """What nobody went on with for so long is removed."""
 
-_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
 _WORTH_BYTES = MIB
 _PIECE_BYTES = 256 * 1024
 _LOOK_S = 0.2
-
-
-class _State(msgspec.Struct):
-    """What is known of a file of which a part is here."""
-
-    url: str
-    validator: str = ""  # a strong ETag or a date, for asking for the rest of the same file
-    total_bytes: int | None = None
 
 
 class Downloads:
@@ -128,15 +119,15 @@ class Download:
         except OSError:
             return 0
 
-    def state(self) -> _State:
+    def state(self) -> Part:
         """What is known of the whole file."""
         with suppress(OSError, msgspec.MsgspecError):
-            state = msgspec.json.decode(self._state_path.read_bytes(), type=_State)
+            state = msgspec.json.decode(self._state_path.read_bytes(), type=Part)
             if state.url == self.url:
                 return state
-        return _State(self.url)
+        return Part(self.url)
 
-    async def _keep(self, state: _State) -> None:
+    async def _keep(self, state: Part) -> None:
         await asyncio.to_thread(write_whole, self._state_path, msgspec.json.encode(state))
 
     @property
@@ -164,6 +155,8 @@ class Download:
                 except BrokenOffError as error:
                     brought_bytes = self.have_bytes() - before_bytes
                     failures = 1 if brought_bytes >= _WORTH_BYTES else failures + 1
+                    if brought_bytes <= 0:
+                        await self._forget_where()
                     await self._downloads._pause(self.url, error, failures, progress)
                 except OSError as error:
                     raise not_writable(self.path.parent, error) from error
@@ -176,18 +169,16 @@ class Download:
         state, offset = self.state(), self.have_bytes()
         if offset and offset == state.total_bytes:
             return
-        headers = {}
-        if offset and state.validator:
-            headers = {"Range": f"bytes={offset}-", "If-Range": state.validator}
-        async with answer(client, self.url, self._patience, headers) as response:
+        async with self._answer(client, state, offset) as response:
             if response.status_code in (206, 416):
-                if not _continues(response, state, offset):
+                if not continues(response, state, offset):
                     self.discard()
                     raise BrokenOffError("the server has another file now")
                 state.total_bytes = int(response.headers["Content-Range"].rpartition("/")[2])
             else:
-                offset, state = 0, _State(self.url, _validator(response), _length(response))
+                offset, state = 0, Part(self.url, validator(response), length(response))
                 self.discard()
+            state.came_from = str(response.url)
             await self._keep(state)
             total_bytes = state.total_bytes
             self._refuse_too_much(max(total_bytes or 0, offset), limit_bytes)
@@ -201,6 +192,33 @@ class Download:
             await self._keep(state)
         elif have_bytes != total_bytes:
             raise BrokenOffError(f"it ended after {have_bytes} of {total_bytes} bytes")
+
+    @asynccontextmanager
+    async def _answer(
+        self, client: httpx.AsyncClient, state: Part, offset: int
+    ) -> AsyncIterator[httpx.Response]:
+        """To a request for the rest, where there is a part, from where that came; else for all."""
+        headers, known = {}, ""
+        if offset and state.validator:
+            headers = {"Range": f"bytes={offset}-", "If-Range": state.validator}
+            known = state.came_from
+        async with AsyncExitStack() as stack:
+            try:
+                asked = answer(client, known or self.url, self._patience, headers)
+                response = await stack.enter_async_context(asked)
+            except OperationError:
+                if not known:
+                    raise
+                asked = answer(client, self.url, self._patience, headers)
+                response = await stack.enter_async_context(asked)
+            yield response
+
+    async def _forget_where(self) -> None:
+        """Where it came from may be gone: it is asked for anew, at the address that was given."""
+        state = self.state()
+        if state.came_from:
+            state.came_from = ""
+            await self._keep(state)
 
     async def _receive(
         self, response: httpx.Response, file: BinaryIO, meter: Meter, limit_bytes: int
@@ -260,23 +278,3 @@ async def _short(url: str, response: httpx.Response) -> bytes:
         if len(content) > TEXT_LIMIT_BYTES:
             raise refused(url, f"it has more than {size(TEXT_LIMIT_BYTES)}, which no such file has")
     return bytes(content)
-
-
-def _continues(response: httpx.Response, state: _State, offset: int) -> bool:
-    """Whether this is the rest of the file of which we have the beginning."""
-    found = _RANGE.fullmatch(response.headers.get("Content-Range", ""))
-    if response.status_code != 206 or found is None or int(found[1]) != offset:
-        return False
-    if state.total_bytes is not None and int(found[3]) != state.total_bytes:
-        return False
-    return "ETag" not in response.headers or _validator(response) == state.validator
-
-
-def _validator(response: httpx.Response) -> str:
-    etag: str = response.headers.get("ETag", "")
-    # A weak one does not promise equal bytes.
-    return etag if etag.startswith('"') else str(response.headers.get("Last-Modified", ""))
-
-
-def _length(response: httpx.Response) -> int | None:
-    return whole_number(response.headers.get("Content-Length"))

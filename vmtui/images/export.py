@@ -102,9 +102,9 @@ def _header(file: Path) -> bytes:
     entry = tarfile.TarInfo(file.name)
     status = file.stat()
     entry.size, entry.mtime = status.st_size, int(status.st_mtime)
-    # What is larger has no place in the form that OVF asks for.
-    large = entry.size >= _USTAR_LIMIT_BYTES
-    return entry.tobuf(tarfile.GNU_FORMAT if large else tarfile.USTAR_FORMAT)
+    # What is larger, or has a longer name, has no place in the form that OVF asks for.
+    fits = entry.size < _USTAR_LIMIT_BYTES and len(os.fsencode(file.name)) <= tarfile.LENGTH_NAME
+    return entry.tobuf(tarfile.USTAR_FORMAT if fits else tarfile.GNU_FORMAT)
 
 
 def _pieces(file: Path) -> Iterator[bytes]:

@@ -139,8 +139,8 @@ class Library:
         self.refuse_name(image.name)
         async with self.scratch() as folder:
             stage = folder / "image"
-            stage.mkdir()
             try:
+                stage.mkdir()
                 added = await whole_in_thread(self._taken, image, stage)
             except OSError as error:
                 raise not_writable(self.root, error) from error

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from vmtui.errors import OperationError
+from vmtui.files import not_writable
 from vmtui.images.catalogue import Entry, host_arch
 from vmtui.images.checksums import digest
 from vmtui.images.content import examine
@@ -106,4 +107,7 @@ def _link_or_copy(path: Path, target: Path) -> None:
     try:
         os.link(path, target)
     except OSError:  # another file system, or one without links
-        shutil.copyfile(path, target)
+        try:
+            shutil.copyfile(path, target)
+        except OSError as error:
+            raise not_writable(target.parent, error) from error

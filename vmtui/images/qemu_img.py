@@ -25,6 +25,7 @@ LOOK_MEMORY_BYTES = GIB
 """Of address space. Images take 64 MiB to look at, 512 to convert; headers that lie, more."""
 CONVERT_MEMORY_BYTES = 4 * GIB
 
+_LOCKED = 'Failed to get shared "write" lock'
 _PERCENT = re.compile(r"\((\d+(?:\.\d+)?)/100%\)")
 
 
@@ -122,18 +123,28 @@ async def convert(
 
     said = [word for option in options for word in ("-o", option)]
     argv = limited(
-        *("qemu-img", "convert", "-p", "-U", "-O", target_format, *said, "--"),
+        *("qemu-img", "convert", "-p", "-O", target_format, *said, "--"),
         *(source.address, str(target)),
         memory_bytes=CONVERT_MEMORY_BYTES,
     )
     try:
         await run(*argv, timeout_s=CONVERT_TIMEOUT_S, on_output=on_output)
     except OperationError as error:
-        why = _reason(error, source)
-        if "No space left" not in why and shutil.disk_usage(target.parent).free < MIB:
-            why = f"No space left on device ({why})"  # compressed writes say something else
-        hint = "Free some space there." if "No space left" in why else ""
-        raise OperationError(f"{source.path} could not be converted", why=why, hint=hint) from error
+        raise _not_converted(error, source, target) from error
+
+
+def _not_converted(error: OperationError, source: Source, target: Path) -> OperationError:
+    why = _reason(error, source)
+    if _LOCKED in why:  # what is written meanwhile would be there in part
+        return OperationError(
+            f"{source.path} is in use",
+            why="a running VM, or another program, writes to it",
+            hint="Shut that down first.",
+        )
+    if "No space left" not in why and shutil.disk_usage(target.parent).free < MIB:
+        why = f"No space left on device ({why})"  # compressed writes say something else
+    hint = "Free some space there." if "No space left" in why else ""
+    return OperationError(f"{source.path} could not be converted", why=why, hint=hint)
 
 
 def limited(*argv: str, memory_bytes: int, end_by: str = "KILL") -> tuple[str, ...]:

@@ -76,6 +76,7 @@ def chosen(names: list[str], whose: str) -> str:
 
     The parts of a split disk do not count, as long as their descriptor is there.
     """
+    names = [name for name in names if not _is_of_macos(PurePosixPath(name))]
     whole = [name for name in names if _PART.sub("", name) not in {*names} - {name}]
     for endings, what in ((_DEFINITION_ENDINGS, "VMs"), (_DISK_ENDINGS, "disks")):
         fitting = [name for name in whole if PurePosixPath(name).suffix.lower() in endings]
@@ -88,6 +89,11 @@ def chosen(names: list[str], whose: str) -> str:
                 hint="Unpack it, and import the one that you want.",
             )
     raise InputError(f"{whose} holds neither a VM nor a disk")
+
+
+def _is_of_macos(name: PurePosixPath) -> bool:
+    """Whether it is what macOS puts into archives beside a file: attributes that it has there."""
+    return "__MACOSX" in name.parts or name.name.startswith("._")
 
 
 def verify(located: Located) -> Generator[Progress, None, None]:
@@ -168,7 +174,7 @@ def _ovf(path: Path) -> Located:
 
 
 def _in_tar(path: Path) -> Located:
-    members = {member.name: member for member in tar_members(path)}
+    members = {plain_name(member.name, path.name): member for member in tar_members(path)}
     name = chosen(list(members), path.name)
     pieces = {name: Piece(path, name, m.offset_bytes, m.size_bytes) for name, m in members.items()}
     if not name.lower().endswith(".ovf"):
@@ -182,9 +188,10 @@ def _in_tar(path: Path) -> Located:
     foreign = ovf.read(_text(path, members[name]), name)
     disks = []
     for disk in _with_files(foreign, path):
-        if disk.file not in pieces:
+        file = str(PurePosixPath(name).parent / plain_name(disk.file, path.name))
+        if file not in pieces:
             raise InputError(f"{path.name} is not whole", why=f"{disk.file!r} is not in it")
-        disks.append(replace(pieces[disk.file], packed=bool(disk.packing)))
+        disks.append(replace(pieces[file], packed=bool(disk.packing)))
     listing = members.get(name[:-4] + ".mf")
     if listing is None:
         return Located(foreign, tuple(disks))
