@@ -78,6 +78,18 @@ async def test_a_failed_open_is_one_clear_error_and_leaves_nothing(tmp_path: Pat
     await until(lambda: threads() <= {"libvirt events"})
 
 
+async def test_ssh_asks_nothing_on_our_terminal(tmp_path: Path) -> None:
+    ssh, said = tmp_path / "ssh", tmp_path / "said"
+    ssh.write_text(f'#!/bin/sh\necho "$@" >{said}\nexit 1\n')
+    ssh.chmod(0o755)
+    for options in ("", "&no_verify=0"):
+        backend = LibvirtBackend(f"qemu+ssh://host/system?command={ssh}{options}")
+        with pytest.raises(UnreachableError):
+            await backend.open()
+        assert "BatchMode=yes" in said.read_text()
+        said.unlink()
+
+
 async def test_libvirt_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     backend = LibvirtBackend("test:///default")
     await backend.open()

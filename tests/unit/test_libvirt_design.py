@@ -58,7 +58,9 @@ def source(**changes: object) -> ET.Element:
 
 def cloned(*, linked: bool, cloud_init: CloudInit | None = None, **changes: object) -> Design:
     wish = Wish("two", linked, cloud_init)
-    return designed(source(**changes), wish, NEW, POOL, logs=LOGS, free_port=lambda _: 4242)
+    return designed(
+        source(**changes), wish, NEW, POOL, console_log=LOGS[1], free_port=lambda _: 4242
+    )
 
 
 @pytest.mark.parametrize("linked", [True, False], ids=["linked", "full"])
@@ -114,7 +116,7 @@ def test_disks_that_are_no_files_are_not_cloned() -> None:
     assert devices is not None
     ET.SubElement(devices, "disk", type="block").append(ET.Element("source", dev="/dev/sdx"))
     with pytest.raises(UnsupportedError, match="/dev/sdx"):
-        designed(domain, Wish("two", True, None), NEW, POOL, logs=LOGS, free_port=None)
+        designed(domain, Wish("two", True, None), NEW, POOL, console_log=LOGS[1], free_port=None)
 
 
 def test_the_boot_order_is_that_of_the_spec_and_never_the_seed() -> None:

@@ -250,9 +250,19 @@ async def test_what_a_driver_without_statistics_says_of_memory_is_in_kib_too() -
     ],
 )
 def test_a_state_in_the_words_of_the_model(number: int, state: State) -> None:
-    assert listing._state(number, saved=lambda: False) is state
+    assert listing._state(domain(-1), number, saved=lambda: False) is state
     saved = State.SAVED if state is State.OFF else state
-    assert listing._state(number, saved=lambda: True) is saved
+    assert listing._state(domain(-1), number, saved=lambda: True) is saved
+
+
+def domain(number: int) -> libvirt.virDomain:
+    """One with that number, which libvirt gives to those that have a process."""
+    return cast(libvirt.virDomain, SimpleNamespace(ID=lambda: number))
+
+
+def test_a_guest_that_crashed_and_is_preserved_still_has_a_process() -> None:
+    crashed = listing._state(domain(3), libvirt.VIR_DOMAIN_CRASHED, saved=lambda: False)
+    assert crashed is State.PAUSED
 
 
 @pytest.mark.parametrize(

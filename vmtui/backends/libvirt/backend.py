@@ -248,8 +248,15 @@ class LibvirtBackend(Surrounded, Configurable):
         """What a deletion would remove, and what would stay."""
         await self._check_free(vm, "delete")
         link = self._linked()
-        return await link.bridge.call(
-            "look at what belongs to the VM", belongings.plan, link.places, vm
+        # All volumes are looked at, one after the other: that takes a while on another machine.
+        return await link.changes.over_own(
+            lambda bridge: bridge.call(
+                "look at what belongs to the VM",
+                belongings.plan,
+                link.places,
+                vm,
+                timeout_s=DELETE_TIMEOUT_S,
+            )
         )
 
     async def delete(self, vm: VMId, plan: DeletePlan) -> None:

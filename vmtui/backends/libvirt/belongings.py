@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import libvirt
 
 from vmtui.backends.base import DeletePlan, Doomed, Kept
-from vmtui.backends.libvirt import domain_facts
 from vmtui.backends.libvirt.domain_facts import Definition
+from vmtui.backends.libvirt.in_use import (
+    Others,
+    below,
+    definition_of,
+    key_of,
+    others_of,
+    volume_at,
+)
 from vmtui.backends.libvirt.listing import attempt, attempt_all, lookup, state_of, vm_id
 from vmtui.backends.libvirt.metadata import SEED_SUFFIX, tpm_secret
 from vmtui.backends.libvirt.places import Places
@@ -35,22 +41,16 @@ KEEP_TPM_SINCE = 8_009_000
 """libvirt's version from which it leaves a TPM's state where it is, if it is asked to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Others:
-    """Which files other domains use, and how."""
-
-    users: dict[str, str]  # path: the name of a domain
-    overlays: dict[str, str]  # path: what lies on top of it
-
-
 def plan(connection: libvirt.virConnect, places: Places, vm: VMId) -> DeletePlan:
     """What deleting it means now."""
     domain = lookup(connection, vm)
     live = definition_of(domain, 0)
     stored = definition_of(domain, libvirt.VIR_DOMAIN_XML_INACTIVE)
-    doomed, kept = _disks(connection, places, vm, live, stored)
+    others = others_of(connection, places, vm)
+    doomed, kept = _disks(connection, places, others, live, stored)
     persistent = bool(attempt(domain.isPersistent, 1))
     doomed += _states(connection, places, domain, (live, stored), persistent=persistent)
+    doomed += _keys(connection, domain, (live, stored), others)
     doomed += _records(domain)
     kept += _taken_out(places, vm, (live, stored))
     log = _console_log(places, live)
@@ -61,20 +61,13 @@ def plan(connection: libvirt.virConnect, places: Places, vm: VMId) -> DeletePlan
     )
 
 
-def definition_of(domain: libvirt.virDomain, flags: int) -> Definition:
-    """What it is, live or with flags as libvirt has them; an empty one where it can't say."""
-    xml = attempt(lambda: str(domain.XMLDesc(flags)), "")
-    return domain_facts.read(vm_id(domain), str(domain.name()), xml)
-
-
 def _disks(
     connection: libvirt.virConnect,
     places: Places,
-    vm: VMId,
+    others: Others,
     live: Definition,
     stored: Definition,
 ) -> tuple[list[Doomed], list[Kept]]:
-    others = others_of(connection, vm)
     doomed: list[Doomed] = []
     kept: list[Kept] = []
     drives = {d.source: d for d in (*stored.vm.disks, *live.vm.disks) if d.source}
@@ -89,8 +82,8 @@ def _disks(
             sparable = what is DISK and not (disk.backing or _leans(connection, source))
             size_bytes = _allocated_bytes(connection, source)
             doomed.append(Doomed(what, source, size_bytes, sparable=sparable))
-    below = dict.fromkeys((*live.backing, *stored.backing, *_backing(connection, drives)))
-    kept += [Kept(path, "a backing file") for path in below if path not in drives]
+    leant_on = dict.fromkeys((*live.backing, *stored.backing, *_backing(connection, drives)))
+    kept += [Kept(path, "a backing file") for path in leant_on if path not in drives]
     named = {item.name for item in doomed}
     # What another disk of the same VM leans on goes with it only if both are disks of its own.
     kept = [item for item in kept if item.name not in named]
@@ -107,12 +100,13 @@ def _why_kept(
     own_medium: bool,
 ) -> str:
     volume = volume_at(connection, source)
+    key = key_of(connection, places, source)
     reasons = (
         (disk.kind is DiskKind.CDROM and not own_medium, "a medium"),
         (disk.read_only and not own_medium, "read-only"),
         (disk.shared, "shared with other VMs"),
-        (source in others.users, f"also used by {others.users.get(source)}"),
-        (source in others.overlays, f"the backing file of {others.overlays.get(source)}"),
+        (key in others.users, f"also used by {others.users.get(key)}"),
+        (key in others.overlays, f"the backing file of {others.overlays.get(key)}"),
         (
             volume is None and not (_among_images(places, source) and _may_unlink(places, source)),
             "in no storage pool; delete it by hand",
@@ -120,16 +114,6 @@ def _why_kept(
         (volume is not None and not _is_file(volume), "not a file"),
     )
     return next((why for holds, why in reasons if holds), "")
-
-
-def volume_at(connection: libvirt.virConnect, path: str) -> libvirt.virStorageVol | None:
-    """The volume at a path, or that of a name after its pool's."""
-    if not path.startswith("/"):
-        pool_name, _, name = path.partition("/")
-        return attempt(
-            lambda: connection.storagePoolLookupByName(pool_name).storageVolLookupByName(name), None
-        )
-    return attempt(lambda: connection.storageVolLookupByPath(path), None)
 
 
 def _is_file(volume: libvirt.virStorageVol) -> bool:
@@ -164,51 +148,17 @@ def _allocated_bytes(connection: libvirt.virConnect, source: str) -> int | None:
         return None
 
 
-def others_of(connection: libvirt.virConnect, vm: VMId | None) -> Others:
-    """What all other domains than that one use, and what all volumes lean on."""
-    users: dict[str, str] = {}
-    overlays: dict[str, str] = {}
-    for domain in connection.listAllDomains():
-        if vm_id(domain) == vm:
-            continue
-        name = str(domain.name())
-        for flags in (0, libvirt.VIR_DOMAIN_XML_INACTIVE):
-            definition = definition_of(domain, flags)
-            for disk in definition.vm.disks:
-                if disk.source:
-                    users[disk.source] = name
-            overlays |= dict.fromkeys(definition.backing, f"a disk of {name}")
-    for path, below in _chains(connection):
-        overlays[below] = path
-    return Others(users, overlays)
-
-
-def _chains(connection: libvirt.virConnect) -> Iterator[tuple[str, str]]:
-    """Each volume of every active pool that has a backing file, with that."""
-    active = libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
-    for pool in attempt_all(lambda: connection.listAllStoragePools(active)):
-        for volume in attempt_all(pool.listAllVolumes):
-            below = _below(volume)
-            if below:
-                yield str(volume.path()), below
-
-
-def _below(volume: libvirt.virStorageVol) -> str:
-    root = domain_facts.parse(attempt(lambda: str(volume.XMLDesc(0)), ""))
-    return ((root.findtext("backingStore/path") if root is not None else "") or "").strip()
-
-
 def _leans(connection: libvirt.virConnect, source: str) -> bool:
     volume = volume_at(connection, source)
-    return volume is not None and bool(_below(volume))
+    return volume is not None and bool(below(volume))
 
 
 def _backing(connection: libvirt.virConnect, drives: dict[str, Disk]) -> Iterator[str]:
     for source, disk in drives.items():
         volume = volume_at(connection, source) if disk.kind is DiskKind.DISK else None
-        below = _below(volume) if volume is not None else ""
-        if below:
-            yield below
+        leant_on = below(volume) if volume is not None else ""
+        if leant_on:
+            yield leant_on
 
 
 def _states(
@@ -230,9 +180,19 @@ def _states(
         sparable = persistent and int(attempt(connection.getLibVersion, 0)) >= KEEP_TPM_SINCE
         state = str(folder or f"of {name}")
         yield Doomed(TPM, state, _size_bytes(places, state), LOST_KEYS, sparable=sparable)
-        own = tpm_secret(vm_id(domain))
-        if any(one.tpm_secret == own for one in definitions) and secret_of(connection, own):
-            yield Doomed(TPM_KEY, own, None, LOST_STATE, sparable=True)
+
+
+def _keys(
+    connection: libvirt.virConnect,
+    domain: libvirt.virDomain,
+    definitions: tuple[Definition, Definition],
+    others: Others,
+) -> Iterator[Doomed]:
+    """What vmtui made for its TPM, unless another one's state is encrypted with it too."""
+    own = tpm_secret(vm_id(domain))
+    named = any(one.tpm_emulated and one.tpm_secret == own for one in definitions)
+    if named and own not in others.secrets and secret_of(connection, own):
+        yield Doomed(TPM_KEY, own, None, LOST_STATE, sparable=True)
 
 
 def secret_of(connection: libvirt.virConnect, uuid: str) -> libvirt.virSecret | None:

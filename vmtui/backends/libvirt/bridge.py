@@ -73,7 +73,7 @@ class Bridge:
 
     def _open(self, read_only: bool) -> libvirt.virConnect:
         opener = libvirt.openReadOnly if read_only else libvirt.open
-        connection = opener(self.uri)
+        connection = opener(_without_questions(self.uri))
         with suppress(libvirt.libvirtError):  # drivers inside this process have no peer
             connection.setKeepAlive(KEEPALIVE_INTERVAL_S, KEEPALIVE_COUNT)
         with suppress(libvirt.libvirtError):
@@ -183,6 +183,14 @@ class Bridge:
             await self._workers.submit(_close, connection, self._callbacks)
         finally:
             self._workers.stop()
+
+
+def _without_questions(uri: str) -> str:
+    """ssh that asks for a password does so on the terminal that vmtui has, and waits for ever."""
+    scheme, _, rest = uri.partition("://")
+    if not scheme.endswith("+ssh") or "no_tty=" in rest:
+        return uri
+    return f"{uri}{'&' if '?' in rest else '?'}no_tty=1"
 
 
 def _close(connection: libvirt.virConnect, callbacks: list[int]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -16,14 +17,17 @@ from vmtui.backends.libvirt import metadata, offers
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.clone_xml import Copy, Design, Wish, designed
 from vmtui.backends.libvirt.domain_facts import parse
+from vmtui.backends.libvirt.domain_xml import text_of
+from vmtui.backends.libvirt.in_use import give_variables, variables_of
 from vmtui.backends.libvirt.listing import lookup, state_of
 from vmtui.backends.libvirt.making import make, told
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.storage import planned_folder, pool
 from vmtui.backends.libvirt.volumes import Volumes
-from vmtui.errors import OperationError, StateError
+from vmtui.errors import OperationError, StateError, VmtuiError
 from vmtui.images.seed import seed
 from vmtui.model import State, VMId
+from vmtui.whole import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class _Source:
     name: str
     folder: Path
     test_driver: bool
+    variables: frozenset[str]  # of UEFI, that there are
 
 
 async def clone(
@@ -45,10 +50,12 @@ async def clone(
         wish,
         new,
         source.folder,
-        logs=(places.console_log(source.name), places.console_log(wish.name)),
+        console_log=places.console_log(wish.name),
         free_port=offers.free_port if places.local else None,
     )
+    give_variables(design.domain, places, source.variables)
     volumes = Volumes(bridge, places)
+    key = _Key(bridge, source.domain, design.domain)
 
     async def fill() -> None:
         for copy in design.copies:
@@ -56,17 +63,47 @@ async def clone(
         if design.seed and design.cloud_init is not None:
             await _seed(volumes, design, wish, new, progress)
         await bridge.call(f"look at {source.name}", _check_off, vm)
+        await key.make()
         for text, stage in _made_anew(design.domain):
             progress(Progress(text, stage=stage))
 
-    return await make(
-        bridge,
-        volumes,
-        design.domain,
-        own=design.own,
-        fill=fill,
-        test_driver=source.test_driver,
-    )
+    try:
+        own, fake = design.own, source.test_driver
+        return await make(bridge, volumes, design.domain, own=own, fill=fill, test_driver=fake)
+    except BaseException:
+        await key.take_back()
+        raise
+
+
+class _Key:
+    """What the state of a clone's TPM is encrypted with, if that of the other one is."""
+
+    def __init__(self, bridge: Bridge, source: ET.Element, clone: ET.Element) -> None:
+        self._bridge = bridge
+        self._source, self._clone = source, clone
+        self._made = ""
+
+    async def make(self) -> None:
+        if self._clone.find("devices/tpm/backend/encryption") is not None:
+            self._made = await whole(self._bridge.call("make the TPM's key", self._have))
+
+    def _have(self, connection: libvirt.virConnect) -> str:
+        # lxml takes its time.
+        from vmtui.backends.libvirt.configuring.elements import parsed  # noqa: PLC0415
+        from vmtui.backends.libvirt.configuring.secrets import have_secret  # noqa: PLC0415
+
+        before, after = (parsed(text_of(one)) for one in (self._source, self._clone))
+        return have_secret(connection, before, after)
+
+    async def take_back(self) -> None:
+        if self._made:
+            with suppress(VmtuiError):
+                await whole(self._bridge.call("clean up", self._forget))
+
+    def _forget(self, connection: libvirt.virConnect) -> None:
+        from vmtui.backends.libvirt.configuring.secrets import forget_secret  # noqa: PLC0415
+
+        forget_secret(connection, self._made)
 
 
 def _look(connection: libvirt.virConnect, places: Places, vm: VMId, wish: Wish) -> _Source:
@@ -83,7 +120,14 @@ def _look(connection: libvirt.virConnect, places: Places, vm: VMId, wish: Wish) 
         raise StateError(f"can't clone {domain.name()}", why=told(mark))
     pool(connection, places)
     test_driver = str(connection.getType()).upper() == "TEST"
-    return _Source(root, str(domain.name()), planned_folder(connection, places), test_driver)
+    uefi = root.find("os[@firmware='efi']") is not None or root.find("os/nvram") is not None
+    return _Source(
+        root,
+        str(domain.name()),
+        planned_folder(connection, places),
+        test_driver,
+        variables_of(connection) if uefi else frozenset(),
+    )
 
 
 def _check_off(connection: libvirt.virConnect, vm: VMId) -> None:

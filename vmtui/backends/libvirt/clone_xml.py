@@ -14,6 +14,7 @@ from vmtui.backends.libvirt.devices_xml import Medium, backing_element
 from vmtui.backends.libvirt.domain_facts import source_of
 from vmtui.backends.libvirt.domain_xml import HOSTNAME
 from vmtui.backends.libvirt.metadata import SEED_SUFFIX, Own
+from vmtui.backends.libvirt.places import is_like
 from vmtui.errors import UnsupportedError
 from vmtui.parts import CloudInit
 
@@ -57,13 +58,14 @@ def designed(
     vm: str,
     folder: Path,
     *,
-    logs: tuple[str | None, str | None],
+    console_log: str | None,
     free_port: Callable[[str], int] | None,
 ) -> Design:
-    """The clone of `source`, with volumes in `folder`. `logs`: the console's, the other's first."""
+    """The clone of `source`, with volumes in `folder`, and what its console prints in that file."""
     design = Design(deepcopy(source))
     domain = design.domain
     own = metadata.read(domain)
+    _give_key(domain, vm)
     _identify(domain, wish.name, vm)
     for disk in domain.iterfind("devices/disk"):
         _give_disk(design, disk, wish, own, folder)
@@ -72,10 +74,18 @@ def designed(
     for card in domain.iterfind("devices/interface"):
         _give_card(card, free_port)
     for log in domain.iterfind("devices/*/log"):
-        if log.get("file") == logs[0] and logs[1]:
-            log.set("file", logs[1])
+        if console_log and is_like(log.get("file") or "", console_log):
+            log.set("file", console_log)
     metadata.write(domain, _own(design, own, folder))
     return design
+
+
+def _give_key(domain: ET.Element, vm: str) -> None:
+    """Its TPM is a new one, and so is the key that vmtui made for the other one's."""
+    own = metadata.tpm_secret((domain.findtext("uuid") or "").strip())
+    for encryption in domain.iterfind("devices/tpm/backend/encryption"):
+        if encryption.get("secret") == own:
+            encryption.set("secret", metadata.tpm_secret(vm))
 
 
 def _identify(domain: ET.Element, name: str, vm: str) -> None:

@@ -17,6 +17,7 @@ from vmtui.backends.libvirt import offers
 from vmtui.backends.libvirt.bridge import Bridge
 from vmtui.backends.libvirt.devices_xml import Card, Drive, Share
 from vmtui.backends.libvirt.domain_xml import Parts, domain_element, text_of
+from vmtui.backends.libvirt.in_use import give_variables, variables_of
 from vmtui.backends.libvirt.layout import Layout, lay_out
 from vmtui.backends.libvirt.making import make
 from vmtui.backends.libvirt.offers import Host
@@ -25,7 +26,7 @@ from vmtui.backends.libvirt.storage import free_bytes, planned_folder, pool
 from vmtui.backends.libvirt.volumes import Volumes
 from vmtui.errors import InputError
 from vmtui.images.library import Library
-from vmtui.model import Accel, VMId
+from vmtui.model import Accel, Firmware, VMId
 from vmtui.spec import BootKind, Limits, VMSpec
 
 PROBING_TIMEOUT_S = 180.0
@@ -45,6 +46,7 @@ class _Found:
     cards: tuple[Card, ...]
     shares: tuple[Share, ...]
     console_log: str | None
+    variables: frozenset[str]  # of UEFI, that others have
 
 
 async def create(
@@ -118,6 +120,7 @@ async def _look(bridge: Bridge, places: Places, spec: VMSpec, accel: Accel, *, d
             offers.cards(connection, host, spec, start=not dry),
             offers.shares(host, spec),
             places.console_log(spec.name) if logged else None,
+            variables_of(connection) if spec.firmware is not Firmware.BIOS else frozenset(),
         )
 
     return await bridge.call(f"create {spec.name}", look, timeout_s=PROBING_TIMEOUT_S)
@@ -145,7 +148,10 @@ async def _designed(
         screen=spec.graphics if spec.graphics is not None else not micro,
         seed=layout.seed,
     )
-    return domain_element(spec, parts), layout
+    domain = domain_element(spec, parts)
+    if spec.firmware is not Firmware.BIOS:
+        give_variables(domain, places, found.variables)
+    return domain, layout
 
 
 def in_order(

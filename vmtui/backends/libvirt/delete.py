@@ -18,12 +18,10 @@ from vmtui.backends.libvirt.belongings import (
     SNAPSHOT,
     TPM,
     TPM_KEY,
-    definition_of,
-    others_of,
     plan,
     secret_of,
-    volume_at,
 )
+from vmtui.backends.libvirt.in_use import definition_of, key_of, others_of, volume_at
 from vmtui.backends.libvirt.listing import attempt, lookup, state_of
 from vmtui.backends.libvirt.making import is_being_made
 from vmtui.backends.libvirt.places import Places
@@ -80,13 +78,15 @@ def _sparing(now: DeletePlan, agreed: DeletePlan) -> DeletePlan:
     return replace(now, doomed=tuple(doomed))
 
 
-def remove_partial(connection: libvirt.virConnect, path: str, whole_bytes: int) -> None:
+def remove_partial(
+    connection: libvirt.virConnect, places: Places, path: str, whole_bytes: int
+) -> None:
     """Delete a copy that is not whole, and that neither a domain nor another volume needs."""
     volume = volume_at(connection, path)
     if volume is None or length_bytes(volume) == whole_bytes:
         return
-    others = others_of(connection, None)
-    if path not in others.users and path not in others.overlays:
+    others, key = others_of(connection, places, None), key_of(connection, places, path)
+    if key not in others.users and key not in others.overlays:
         volume.delete(0)
 
 

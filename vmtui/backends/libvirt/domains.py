@@ -70,20 +70,26 @@ class Domains:
         _, definition = await self.look(vm)
         disks = {disk.source for disk in definition.vm.disks}
         seen = await self._bridge.call("list the VMs", listing.list_all)
-        others = await self.definitions.all_of(self._bridge, [one for one in seen if one.id != vm])
+        others = await self._as_of_now([one for one in seen if one.id != vm])
         return sorted(other.vm.name for other in others if disks & set(other.backing))
 
     async def images_in_use(self, library: Path) -> Mapping[str, tuple[str, ...]]:
         """By an image of the library in that folder, the names of those with a file of it."""
         seen = await self._bridge.call("list the VMs", listing.list_all)
         users: dict[str, set[str]] = {}
-        for one in await self.definitions.all_of(self._bridge, seen):
+        for one in await self._as_of_now(seen):
             sources = [disk.source for disk in one.vm.disks if disk.source]
             for path in (*sources, *one.backing, *one.boot_files):
                 image = image_of(path, library)
                 if image is not None:
                     users.setdefault(image, set()).add(one.vm.name)
         return {image: tuple(sorted(names)) for image, names in users.items()}
+
+    async def _as_of_now(self, seen: Sequence[Seen]) -> Sequence[Definition]:
+        """For what is decided by them: of many a change libvirt tells nothing."""
+        for one in seen:
+            self.definitions.outdated(one.id)
+        return await self.definitions.all_of(self._bridge, seen)
 
     def _finished(self, vm: VM, definition: Definition) -> VM:
         own = definition.own

@@ -69,7 +69,7 @@ def remove(connection: libvirt.virConnect, places: Places, library: Library, vm:
     for path in definition.backing if definition.own.making else ():
         image = library.find(image_of(path, library.root) or "")
         if image is not None:
-            deletion.remove_partial(connection, path, image.path.stat().st_size)
+            deletion.remove_partial(connection, places, path, image.path.stat().st_size)
 
 
 def _is_leftover(definition: Definition) -> bool:

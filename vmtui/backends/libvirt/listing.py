@@ -70,11 +70,13 @@ def vm_id(domain: libvirt.virDomain) -> VMId:
 def state_of(domain: libvirt.virDomain) -> State:
     """What it does now."""
     answer: Any = domain.state()
-    return _state(answer[0], saved=lambda: bool(domain.hasManagedSaveImage()))
+    return _state(domain, answer[0], saved=lambda: bool(domain.hasManagedSaveImage()))
 
 
-def _state(number: int, *, saved: Callable[[], bool]) -> State:
+def _state(domain: libvirt.virDomain, number: int, *, saved: Callable[[], bool]) -> State:
     state = _STATES.get(number, State.RUNNING)
+    if state is State.CRASHED and int(domain.ID()) > 0:
+        return State.PAUSED  # its guest has, and its definition says to preserve what is left
     return State.SAVED if state is State.OFF and attempt(saved, False) else state
 
 
@@ -86,7 +88,7 @@ def list_all(connection: libvirt.virConnect) -> list[Seen]:
     seen = []
     for domain, number in _states(connection):
         found = vm_id(domain)
-        state = _state(number, saved=lambda found=found: found in saved)  # type: ignore[misc]
+        state = _state(domain, number, saved=lambda found=found: found in saved)  # type: ignore[misc]
         seen.append(
             Seen(
                 domain, found, str(domain.name()), state, found not in transient, found in autostart

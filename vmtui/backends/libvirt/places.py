@@ -13,6 +13,7 @@ import psutil
 from vmtui.backends.kvm import procfs
 
 LOG_LINES = 6
+_CONSOLE_LOG = "-console.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Places:
 
     def console_log(self, name: str) -> str | None:
         """The file that keeps what a VM's console prints, for a daemon of this machine."""
-        return str(self.logs / f"{name}-console.log") if self.local and self.logs else None
+        return str(self.logs / f"{name}{_CONSOLE_LOG}") if self.local and self.logs else None
 
     def can_log(self) -> bool:
         """Whether there is a folder for it; libvirt makes it only with its first VM."""
@@ -90,6 +91,11 @@ class Places:
         except OSError:
             return False
         return True
+
+
+def is_like(path: str, console_log: str) -> bool:
+    """Whether that is such a file too, as one has that was renamed since."""
+    return path.endswith(_CONSOLE_LOG) and Path(path).parent == Path(console_log).parent
 
 
 def qemu_of(places: Places, name: str, uuid: str) -> psutil.Process | None:

@@ -54,11 +54,24 @@ def _start(connection: libvirt.virConnect, domain: libvirt.virDomain) -> None:
             hint=f"If nobody is making it: vmtui delete {domain.name()}",
         )
     if own.boot_once:
+        _refuse_saved(domain)
         _start_once(connection, domain)
     else:
         domain.create()
     if own.throwaway:
         leftovers.note_started(domain, own)
+
+
+def _refuse_saved(domain: libvirt.virDomain) -> None:
+    # What is saved would stay, and go on later over disks that are others by then.
+    if attempt(domain.hasManagedSaveImage, 0):
+        name = domain.name()
+        raise StateError(
+            f"can't start {name}",
+            why="its memory is saved, and it is to boot once in another order than it is stored",
+            hint=f"Take that off (vmtui set {name} boot.once=default), or the memory: "
+            f"virsh managedsave-remove {name}",
+        )
 
 
 def _start_once(connection: libvirt.virConnect, domain: libvirt.virDomain) -> None:

@@ -16,6 +16,7 @@ import libvirt
 from vmtui.backends.base import Progress, ProgressSink, no_progress
 from vmtui.backends.libvirt.bridge import CALL_TIMEOUT_S, Bridge
 from vmtui.backends.libvirt.devices_xml import Medium
+from vmtui.backends.libvirt.in_use import key_of, others_of
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.storage import (
     POOL,
@@ -53,7 +54,7 @@ class Volumes:
         def look(connection: libvirt.virConnect) -> None:
             for name in names:
                 if find(connection, self._places, name) is not None:
-                    raise _left_over(name)
+                    raise _left_over(connection, self._places, name)
 
         if names:
             await self._bridge.call("look at the storage pool", look)
@@ -91,12 +92,12 @@ class Volumes:
     ) -> str:
         def unless_there(connection: libvirt.virConnect) -> str:
             if find(connection, self._places, name) is not None:
-                raise _left_over(name)
+                raise _left_over(connection, self._places, name)
             try:
                 return make(connection)
             except libvirt.libvirtError as error:
                 if "exist" in str(error):  # a file that the pool had not noticed
-                    raise _left_over(name) from error
+                    raise _left_over(connection, self._places, name) from error
                 raise
 
         path = await whole(
@@ -194,9 +195,14 @@ class Volumes:
             volume.delete(0)
 
 
-def _left_over(name: str) -> InputError:
+def _left_over(connection: libvirt.virConnect, places: Places, name: str) -> InputError:
+    what = f"the storage pool {POOL} already has a volume {name}"
+    others, volume = others_of(connection, places, None), find(connection, places, name)
+    key = key_of(connection, places, str(volume.path())) if volume is not None else ""
+    if user := others.users.get(key) or others.overlays.get(key):
+        return InputError(what, why=f"it is in use by {user}", hint="Take another name.")
     return InputError(
-        f"the storage pool {POOL} already has a volume {name}",
+        what,
         why="it is left from another VM, and is never overwritten",
         hint=f"Take another name, or delete it if you no longer need it: "
         f"virsh vol-delete {name} {POOL}",
@@ -213,9 +219,15 @@ async def _send(
     """Fill a volume; `report` gets the fraction done."""
     what = f"fill {name}"
 
-    stream, file, total_bytes = await whole(bridge.call(what, _begin, places, name, source))
+    begun: list[tuple[libvirt.virStream, BinaryIO, int]] = []
+
+    def begin(connection: libvirt.virConnect) -> None:
+        begun.append(_begin(connection, places, name, source))
+
     sent_bytes = 0
     try:
+        await whole(bridge.call(what, begin))
+        [(stream, file, total_bytes)] = begun
         while piece := await whole(
             bridge.call(what, _send_some, stream, file, timeout_s=UPLOAD_TIMEOUT_S)
         ):
@@ -223,11 +235,13 @@ async def _send(
             report(sent_bytes / max(1, total_bytes))
         await whole(bridge.call(what, lambda _: stream.finish()))
     except BaseException:
-        with suppress(VmtuiError):
-            await whole(bridge.call("stop uploading", lambda _: stream.abort()))
+        for stream, _, _ in begun:
+            with suppress(VmtuiError):
+                await whole(bridge.call("stop uploading", lambda _, it=stream: it.abort()))
         raise
     finally:
-        file.close()
+        for _, file, _ in begun:
+            file.close()
     await _refresh(bridge, places)
 
 

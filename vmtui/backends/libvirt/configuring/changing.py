@@ -13,9 +13,8 @@ import libvirt
 
 from vmtui.backends.libvirt import balloons
 from vmtui.backends.libvirt.around import firmware
-from vmtui.backends.libvirt.belongings import volume_at
 from vmtui.backends.libvirt.bridge import Bridge
-from vmtui.backends.libvirt.configuring import attaching, coming, live, secrets
+from vmtui.backends.libvirt.configuring import attaching, coming, live, renaming, secrets
 from vmtui.backends.libvirt.configuring.disk_knobs import source
 from vmtui.backends.libvirt.configuring.draft import Draft
 from vmtui.backends.libvirt.configuring.drafting import drafted
@@ -25,6 +24,7 @@ from vmtui.backends.libvirt.configuring.situation import look
 from vmtui.backends.libvirt.configuring.table import Table
 from vmtui.backends.libvirt.configuring.text_drafting import drafted_text
 from vmtui.backends.libvirt.configuring.undoing import undoing
+from vmtui.backends.libvirt.in_use import volume_at
 from vmtui.backends.libvirt.listing import lookup
 from vmtui.backends.libvirt.making import marked
 from vmtui.backends.libvirt.places import Places
@@ -155,17 +155,9 @@ class _Work:
                 flags = libvirt.VIR_DOMAIN_DEFINE_VALIDATE if self._plan.text else 0
                 connection.defineXMLFlags(xml, flags)
             if name != here.name:
-                self._rename(connection, name)
+                renaming.rename(connection, self._places, here, name)
         except BaseException:
             secrets.forget_secret(connection, made)
-            raise
-
-    def _rename(self, connection: libvirt.virConnect, name: str) -> None:
-        here = self._draft.here
-        try:
-            lookup(connection, here.vm).rename(name, 0)
-        except BaseException:
-            connection.defineXMLFlags(here.xml, 0)
             raise
 
     # -- step by step ------------------------------------------------------------------------

@@ -9,7 +9,6 @@ import libvirt
 
 from vmtui.backends.libvirt import offers
 from vmtui.backends.libvirt.around import host_devices
-from vmtui.backends.libvirt.belongings import others_of, volume_at
 from vmtui.backends.libvirt.configuring.boot_knobs import (
     has_nothing_installed,
     is_uefi,
@@ -26,6 +25,7 @@ from vmtui.backends.libvirt.configuring.elements import (
 )
 from vmtui.backends.libvirt.configuring.memory_knobs import ceiling_bytes
 from vmtui.backends.libvirt.configuring.situation import Situation, capabilities
+from vmtui.backends.libvirt.in_use import key_of, others_of, volume_at
 from vmtui.backends.libvirt.listing import attempt, attempt_all, lookup
 from vmtui.backends.libvirt.places import Places
 from vmtui.backends.libvirt.translate import reason
@@ -134,8 +134,8 @@ def check_file(
         raise InputError(f"there is no {path}", hint="Give the whole path, on the VM's host.")
     if medium:
         return
-    others = others_of(connection, here.vm)
-    user = others.users.get(str(path)) or others.overlays.get(str(path))
+    others, key = others_of(connection, places, here.vm), key_of(connection, places, str(path))
+    user = others.users.get(key) or others.overlays.get(key)
     if user:
         raise InputError(f"{path} can't be attached", why=f"it is in use by {user}")
 

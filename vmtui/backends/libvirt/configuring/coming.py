@@ -11,10 +11,10 @@ from typing import Any
 import libvirt
 
 from vmtui.backends.libvirt import metadata
-from vmtui.backends.libvirt.belongings import others_of
 from vmtui.backends.libvirt.configuring.elements import give, parsed
 from vmtui.backends.libvirt.configuring.own_knobs import own_element, own_text, tidy
 from vmtui.backends.libvirt.domain_facts import read
+from vmtui.backends.libvirt.in_use import key_of, others_of
 from vmtui.backends.libvirt.listing import lookup
 from vmtui.backends.libvirt.making import is_left_over
 from vmtui.backends.libvirt.places import Places
@@ -47,10 +47,12 @@ def remove(connection: libvirt.virConnect, places: Places, vm: VMId) -> None:
     own = read(vm, "", str(domain.XMLDesc(_INACTIVE))).own
     if not own.coming or not is_left_over(own.coming_by):
         return
-    users = others_of(connection, None)
+    others = others_of(connection, places, None)
     for name in own.coming:
         volume = find(connection, places, name)
-        path = str(volume.path()) if volume is not None else ""
-        if volume is not None and path not in users.users and path not in users.overlays:
+        if volume is None:
+            continue
+        key = key_of(connection, places, str(volume.path()))
+        if key not in others.users and key not in others.overlays:
             volume.delete(0)
     note(connection, vm, (), "")

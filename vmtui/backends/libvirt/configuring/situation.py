@@ -12,7 +12,6 @@ from typing import Any
 import libvirt
 
 from vmtui.backends.libvirt import host_stats, offers
-from vmtui.backends.libvirt.belongings import volume_at
 from vmtui.backends.libvirt.configuring.attaching import card_names, parts
 from vmtui.backends.libvirt.configuring.disk_knobs import source
 from vmtui.backends.libvirt.configuring.elements import Element, parsed, said
@@ -20,6 +19,7 @@ from vmtui.backends.libvirt.configuring.knobs import ranges
 from vmtui.backends.libvirt.configuring.table import Table
 from vmtui.backends.libvirt.configuring.tuning_knobs import USUAL_WEIGHT, HostCpus, pins
 from vmtui.backends.libvirt.domain_facts import parse
+from vmtui.backends.libvirt.in_use import volume_at
 from vmtui.backends.libvirt.listing import attempt, attempt_all, lookup, state_of
 from vmtui.backends.libvirt.places import Places
 from vmtui.errors import InputError
