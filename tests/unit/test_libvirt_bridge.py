@@ -80,12 +80,17 @@ async def test_a_failed_open_is_one_clear_error_and_leaves_nothing(tmp_path: Pat
 
 async def test_ssh_asks_nothing_on_our_terminal(tmp_path: Path) -> None:
     ssh, said = tmp_path / "ssh", tmp_path / "said"
-    ssh.write_text(f'#!/bin/sh\necho "$@" >{said}\nexit 1\n')
+    ssh.write_text(f"""#!/bin/sh
+        echo "$@" >{said}
+        echo "me@host: Permission denied (publickey,password)." >&2
+        exit 255
+        """)
     ssh.chmod(0o755)
     for options in ("", "&no_verify=0"):
-        backend = LibvirtBackend(f"qemu+ssh://host/system?command={ssh}{options}")
-        with pytest.raises(UnreachableError):
+        backend = LibvirtBackend(f"qemu+ssh://me@host/system?command={ssh}{options}")
+        with pytest.raises(UnreachableError) as caught:
             await backend.open()
+        assert caught.value.hint.endswith("Try: ssh me@host true")
         assert "BatchMode=yes" in said.read_text()
         said.unlink()
 

@@ -30,6 +30,8 @@ _TRANSPORT_CODES = frozenset({libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_ERR_INTE
 _TRANSPORT_DOMAINS = frozenset({libvirt.VIR_FROM_RPC, libvirt.VIR_FROM_REMOTE})
 _NETWORK_OFF = re.compile(r"network '(?P<name>[^']+)' is not active", re.IGNORECASE)
 _OTHER_DAEMON = re.compile(r"[/ '](?P<name>virt(?!qemu)[a-z]+d)(?:-sock)?\b")
+_BY_SSH = re.compile(r"[a-z]+\+ssh://(?P<there>[^/:]+)")
+_SSH_FAILED = re.compile(r"Permission denied \(|Host key verification failed|ssh: ")
 _DENIED = "Your user may not do that on this connection."
 _BUSY = "Another operation on it is under way; try again after it."
 _KINDS: dict[int, tuple[type[VmtuiError], str]] = {
@@ -111,6 +113,8 @@ def disconnected(error: libvirt.libvirtError, uri: str) -> VmtuiError:
         libvirt.VIR_ERR_OPERATION_DENIED,
     ):
         hint = "Your user needs access: be in the group libvirt, or check the host's settings."
+    elif (host := _BY_SSH.match(uri)) and _SSH_FAILED.search(why):
+        hint = f"ssh has to get there without a question. Try: ssh {host['there']} true"
     elif "Permission denied" in why:
         hint = "Your user needs access to libvirt's socket: be in the group libvirt."
     elif "Failed to connect socket" in why:
