@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,10 @@ async def backend(libvirtd: PrivateLibvirtd) -> AsyncIterator[LibvirtBackend]:
     try:
         yield opened
     finally:
-        for vm in await opened.vms():
-            await opened.delete(vm.id, await opened.delete_plan(vm.id))
+        for _ in range(2):  # the first time, another one's disk may lean on it
+            for vm in await opened.vms():
+                with suppress(StateError):
+                    await opened.delete(vm.id, await opened.delete_plan(vm.id))
         await opened.close()
 
 
@@ -73,8 +76,7 @@ async def test_a_disk_that_others_got_behind_our_back_is_not_written_to(
             connection.lookupByUUIDString(other).attachDeviceFlags(overlay, CONFIG)
 
     await asyncio.to_thread(lean)
-    # libvirt has no event for that. In the list it comes with time, where it counts at once.
-    assert len((await backend.vm(other)).disks) == 1
+    # libvirt 9 has no event for that: in the list it comes with time, where it counts at once.
     with pytest.raises(StateError, match="disks of other lean on its own"):
         await backend.power(base, Power.START)
     assert len((await backend.vm(other)).disks) == 2
