@@ -1,6 +1,8 @@
-"""A dialog opens with less work than Textual's own, and still follows the size of the terminal."""
+"""A dialog opens with less work than Textual's own, follows the terminal, and leaves in order."""
 
 from __future__ import annotations
+
+import asyncio
 
 from textual.app import App, ComposeResult
 from textual.color import Color
@@ -8,6 +10,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from vmtui.screens.modal import Modal
+from vmtui.widgets.target_field import TargetField
 
 
 class Asking(ModalScreen[None]):
@@ -66,3 +69,52 @@ async def test_what_is_told_to_go_twice_takes_nothing_else_along() -> None:
         await pilot.pause()
         assert app.screen is below
         assert answers == [None]
+
+
+class Answered(Input):
+    """What a screen waits for comes while its widgets are being taken away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer = asyncio.Event()
+
+    def on_unmount(self) -> None:
+        """Here it is."""
+        self.answer.set()
+
+
+class Waiting(Modal[None]):
+    """Shows an answer in a field."""
+
+    def compose(self) -> ComposeResult:
+        """The field."""
+        yield Answered()
+
+    def on_mount(self) -> None:
+        """Wait."""
+        self.run_worker(self._show(self.query_one(Answered).answer))
+
+    async def _show(self, answer: asyncio.Event) -> None:
+        await answer.wait()
+        await asyncio.sleep(0)
+        self.query_one(Answered).value = "here it is"
+
+
+async def test_an_answer_that_comes_while_its_screen_goes_is_for_nobody() -> None:
+    app: App[None] = App()
+    async with app.run_test() as pilot:
+        waiting = Waiting()
+        await app.push_screen(waiting)
+        waiting.dismiss()
+        await pilot.pause()
+        assert app.screen is not waiting
+
+
+async def test_a_target_can_be_told_of_after_its_dialog_has_gone() -> None:
+    app: App[None] = App()
+    async with app.run_test():
+        field = TargetField()
+        await app.mount(field)
+        await field.remove()
+        field.show(2**30)
+        field.tell("below its floor")

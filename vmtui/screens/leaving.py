@@ -1,4 +1,4 @@
-"""Screens that are left once, however often they are told to go."""
+"""Screens that are left once, however often they are told to go, and whose work ends first."""
 
 from __future__ import annotations
 
@@ -16,3 +16,7 @@ class Leaving(Screen[T]):
     def dismiss(self, result: T | None = None) -> AwaitComplete:
         """As Textual's; nothing, where this screen is not in front any more."""
         return super().dismiss(result) if self.is_active else AwaitComplete()
+
+    def on_prune(self) -> None:
+        """Textual ends a screen's workers once its widgets are gone: none may look for them then."""
+        self.workers.cancel_node(self)

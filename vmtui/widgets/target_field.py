@@ -39,25 +39,27 @@ class TargetField(Horizontal):
         super().__init__()
         self.ceiling_bytes = 0
         """No target is larger."""
+        self._input = Input(compact=True, select_on_focus=False)
+        self._problem = Static("", id="problem")
 
     def compose(self) -> ComposeResult:
         """Label, size, problem."""
         yield Static("target")
-        yield Input(compact=True, select_on_focus=False)
-        yield Static("", id="problem")
+        yield self._input
+        yield self._problem
 
     def show(self, target_bytes: int) -> None:
         """A size that was chosen elsewhere."""
         with self.prevent(Input.Changed):
-            self.query_one(Input).value = setting(TARGET).form.text(target_bytes)
+            self._input.value = setting(TARGET).form.text(target_bytes)
 
     def tell(self, problem: str) -> None:
         """What is wrong with it; empty: nothing."""
-        self.query_one("#problem", Static).update(Content(plain(problem)))
+        self._problem.update(Content(plain(problem)))
 
     def feed(self, event: events.Key) -> bool:
         """Whether a key was for it: a digit begins to type, and what came before the focus did."""
-        field, character = self.query_one(Input), event.character or ""
+        field, character = self._input, event.character or ""
         typing = self.screen.focused is field
         if not (event.is_printable if typing else character.isdecimal()):
             return False
