@@ -6,6 +6,7 @@ No guest runs: where libvirt has to start a VM, there is nothing that it could b
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -138,6 +139,30 @@ def belongings_of(libvirtd: PrivateLibvirtd, vm: VMId) -> set[str]:
     with libvirtd.client() as connection:
         plan = belongings.plan(connection, libvirtd.places, vm)
     return {item.name for item in plan.doomed if Path(item.name).is_absolute()}
+
+
+async def test_variables_that_two_have_go_with_the_last(
+    backend: LibvirtBackend, libvirtd: PrivateLibvirtd
+) -> None:
+    one, two = [await made(backend, name, Firmware.UEFI) for name in ("one", "two")]
+    await backend.power(one, Power.START)
+    await backend.power(one, Power.STOP)
+    assert libvirtd.places.variables is not None
+    path = libvirtd.places.variables / "one_VARS.fd"
+
+    def share() -> None:
+        with libvirtd.client() as connection:
+            xml = connection.lookupByUUIDString(two).XMLDesc(STORED)
+            nvram = re.compile("<nvram.*</nvram>|(?=</os>)")
+            connection.defineXML(nvram.sub(f"<nvram>{path}</nvram>", xml, count=1))
+
+    await asyncio.to_thread(share)
+    plan = await backend.delete_plan(one)
+    assert (str(path), "UEFI variables, also used by two") in [(k.name, k.why) for k in plan.kept]
+    await backend.delete(one, plan)
+    assert path.exists()
+    await backend.delete(two, await backend.delete_plan(two))
+    assert not path.exists()
 
 
 async def test_a_clone_has_a_key_of_its_own_for_its_tpm(

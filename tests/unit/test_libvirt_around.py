@@ -140,6 +140,18 @@ def test_what_somebody_has_switched_off() -> None:
     assert all(found[topic].advice for topic in weak)
 
 
+@pytest.mark.parametrize(
+    ("label", "mark"),
+    [
+        ("<seclabel type='none'/>", Mark.WEAK),
+        ("<seclabel type='none' model='dac'/>", Mark.GOOD),
+        ("<seclabel type='none' model='dac'/><seclabel type='none'/>", Mark.WEAK),
+    ],
+)
+def test_a_label_counts_for_the_model_that_it_names(label: str, mark: Mark) -> None:
+    assert barriers(domain(rest=label))["security label"].mark is mark
+
+
 def test_networks_folders_and_devices_are_named_with_the_changes() -> None:
     devices = """
       <interface type='network'><mac address='52:54:00:00:00:01'/><source network='lab'/>

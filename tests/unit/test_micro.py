@@ -224,7 +224,9 @@ async def test_what_stops_the_builder_is_told(apt: Path, cache: Path) -> None:
     cache.touch()
     with pytest.raises(VmtuiError) as failure:
         await micro.ensure()
-    assert str(cache) in str(failure.value)
+    assert failure.value.what == micro.FAILED
+    assert failure.value.why.endswith(f"File exists: '{cache}'")
+    assert "\n" not in failure.value.why
 
 
 async def test_cancelled_build_leaves_no_process(

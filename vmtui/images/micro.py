@@ -11,6 +11,7 @@ import os
 import platform
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ CMDLINE = (
     " cryptomgr.notests initcall_blacklist=crypto_kdf108_init,init_kprobe_trace"
 )
 
+FAILED = "the micro image could not be built"
 KEPT_BUILDS = 2
 _PARTIAL = ".partial-"
 
@@ -96,7 +98,7 @@ async def ensure(progress: Report = lambda _: None) -> MicroImage:
             await builder.wait()
     image = cached()
     if image is None:
-        raise VmtuiError("the micro image could not be built", why=rest.decode(errors="replace"))
+        raise VmtuiError(FAILED, why=rest.decode(errors="replace"))
     return image
 
 
@@ -237,6 +239,12 @@ def _lock() -> Iterator[None]:
         yield
 
 
+def _unforeseen(problem: Exception) -> VmtuiError:
+    return VmtuiError(
+        FAILED, why=str(problem), hint=f"It is made in {_root()}: is there room, and may you write?"
+    )
+
+
 def main() -> int:
     """Build the image, or a newer one; prints its folder."""
     parser = argparse.ArgumentParser(prog="vmtui.images.micro", description=main.__doc__)
@@ -249,7 +257,8 @@ def main() -> int:
 
     try:
         image = build(progress, refresh=not report)
-    except VmtuiError as error:
+    except (VmtuiError, OSError, subprocess.SubprocessError) as problem:
+        error = problem if isinstance(problem, VmtuiError) else _unforeseen(problem)
         if report:
             kind = type(error).__name__
             print(

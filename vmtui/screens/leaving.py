@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from textual.await_complete import AwaitComplete
+from textual.messages import Prune
 from textual.screen import Screen
 
 T = TypeVar("T")
@@ -17,6 +18,6 @@ class Leaving(Screen[T]):
         """As Textual's; nothing, where this screen is not in front any more."""
         return super().dismiss(result) if self.is_active else AwaitComplete()
 
-    def on_prune(self) -> None:
-        """Textual ends a screen's workers once its widgets are gone: none may look for them then."""
+    async def on_prune(self, event: Prune) -> None:
+        """Textual ends the workers only once the widgets are gone: none may look for those then."""
         self.workers.cancel_node(self)

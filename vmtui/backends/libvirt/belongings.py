@@ -49,7 +49,10 @@ def plan(connection: libvirt.virConnect, places: Places, vm: VMId) -> DeletePlan
     others = others_of(connection, places, vm)
     doomed, kept = _disks(connection, places, others, live, stored)
     persistent = bool(attempt(domain.isPersistent, 1))
-    doomed += _states(connection, places, domain, (live, stored), persistent=persistent)
+    variables = _variables(connection, places, (live, stored), others, persistent=persistent)
+    doomed += [item for item in variables if isinstance(item, Doomed)]
+    kept += [item for item in variables if isinstance(item, Kept)]
+    doomed += _tpm_state(connection, places, domain, (live, stored), persistent=persistent)
     doomed += _keys(connection, domain, (live, stored), others)
     doomed += _records(domain)
     kept += _taken_out(places, vm, (live, stored))
@@ -161,7 +164,27 @@ def _backing(connection: libvirt.virConnect, drives: dict[str, Disk]) -> Iterato
             yield leant_on
 
 
-def _states(
+def _variables(
+    connection: libvirt.virConnect,
+    places: Places,
+    definitions: tuple[Definition, Definition],
+    others: Others,
+    *,
+    persistent: bool,
+) -> tuple[Doomed | Kept, ...]:
+    """Of its firmware. libvirt leaves them if it is asked to, with what is not transient."""
+    if not any(one.vm.firmware in (Firmware.UEFI, Firmware.SECURE_BOOT) for one in definitions):
+        return ()
+    name = definitions[0].vm.name
+    known = next((one.nvram for one in definitions if one.nvram), None)
+    path = known or (str(places.variables / f"{name}_VARS.fd") if places.variables else name)
+    user = others.users.get(key_of(connection, places, path)) if known else None
+    if user is not None:
+        return (Kept(path, f"{NVRAM}, also used by {user}"),)
+    return (Doomed(NVRAM, path, _size_bytes(places, path), LOST_VARIABLES, sparable=persistent),)
+
+
+def _tpm_state(
     connection: libvirt.virConnect,
     places: Places,
     domain: libvirt.virDomain,
@@ -169,16 +192,11 @@ def _states(
     *,
     persistent: bool,
 ) -> Iterator[Doomed]:
-    """Of firmware and TPM. libvirt leaves them if it is asked to, with what is not transient."""
-    name = str(domain.name())
-    if any(one.vm.firmware in (Firmware.UEFI, Firmware.SECURE_BOOT) for one in definitions):
-        known = next((one.nvram for one in definitions if one.nvram), None)
-        path = known or (str(places.variables / f"{name}_VARS.fd") if places.variables else name)
-        yield Doomed(NVRAM, path, _size_bytes(places, path), LOST_VARIABLES, sparable=persistent)
+    """Which later libvirts leave too, if they are asked to."""
     if any(one.tpm_emulated for one in definitions):
         folder = places.tpms / vm_id(domain) if places.tpms is not None else None
         sparable = persistent and int(attempt(connection.getLibVersion, 0)) >= KEEP_TPM_SINCE
-        state = str(folder or f"of {name}")
+        state = str(folder or f"of {domain.name()}")
         yield Doomed(TPM, state, _size_bytes(places, state), LOST_KEYS, sparable=sparable)
 
 

@@ -98,6 +98,8 @@ def _named(plan: DeletePlan) -> set[tuple[str, str]]:
 def _undefine(domain: libvirt.virDomain, plan: DeletePlan) -> None:
     doomed = {item.what for item in plan.doomed if not item.spared}
     spared = {item.what for item in plan.doomed if item.spared}
+    if definition_of(domain, libvirt.VIR_DOMAIN_XML_INACTIVE).nvram in {k.name for k in plan.kept}:
+        spared.add(NVRAM)  # another one has them too
     flags = 0
     for what, flag in (
         (NVRAM, "NVRAM"),

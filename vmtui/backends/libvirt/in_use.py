@@ -63,6 +63,8 @@ def others_of(connection: libvirt.virConnect, places: Places, vm: VMId | None) -
             for disk in definition.vm.disks:
                 if disk.source:
                     users[key_of(connection, places, disk.source)] = name
+            if definition.nvram:
+                users[key_of(connection, places, definition.nvram)] = name
             chain = [key_of(connection, places, path) for path in definition.backing]
             overlays |= dict.fromkeys(chain, f"a disk of {name}")
             secrets.add(definition.tpm_secret)

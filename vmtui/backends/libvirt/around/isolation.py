@@ -152,7 +152,9 @@ def _label(one: Guarded) -> Barrier:
         return Barrier(topic, "none", Mark.OPEN, advice)
     own = one.root.find(f"seclabel[@model='{model}']")
     if own is None:
-        own = one.root.find("seclabel[@type='none']")
+        # One that names no model is for all of them.
+        nones = one.root.iterfind("seclabel[@type='none']")
+        own = next((label for label in nones if label.get("model") is None), None)
     if own is not None and own.get("type") == "none":
         advice = f"Take <seclabel type='none'> out: vmtui edit {one.here.name}"
         return Barrier(topic, f"switched off for this VM ({model})", Mark.WEAK, advice)

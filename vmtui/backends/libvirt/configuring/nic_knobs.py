@@ -21,6 +21,9 @@ from vmtui.part_texts import network
 from vmtui.parts import NetworkKind, NicSpec
 from vmtui.units import KIB, whole_number
 
+_AVERAGE_BYTES = 1000
+"""A second, to libvirt's `average` of 1: it gives that to tc as `kbps`."""
+
 _MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", re.IGNORECASE)
 
 
@@ -96,7 +99,8 @@ def _read_rate(nic: Element) -> Value:
         whole_number(got(nic, f"bandwidth/{way}", "average")) for way in ("inbound", "outbound")
     }
     found = both.pop() if len(both) == 1 else None
-    return found * KIB if found else None
+    # Up to whole KiB, which is what was asked for where it was asked for here.
+    return -(-found * _AVERAGE_BYTES // KIB) * KIB if found else None
 
 
 def _write_rate(nic: Element, value: Value) -> None:
@@ -104,7 +108,8 @@ def _write_rate(nic: Element, value: Value) -> None:
         if value is None:
             take_out(nic.find(f"bandwidth/{way}"))
         else:
-            have(nic, f"bandwidth/{way}").set("average", str(max(1, whole(value) // KIB)))
+            average = max(1, whole(value) // _AVERAGE_BYTES)
+            have(nic, f"bandwidth/{way}").set("average", str(average))
     take_out_if_bare(nic.find("bandwidth"))
 
 
