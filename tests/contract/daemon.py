@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import libvirt
+import platformdirs
 import psutil
 
 from vmtui.backends.libvirt.places import Places
@@ -27,6 +28,10 @@ QEMU_CONF = "max_core = 0\n"
 """Later ones let QEMU have all it wants by default, which a process under sudo may not grant."""
 
 _VARIABLES = "/var/lib/libvirt/qemu/nvram"
+
+_CAPABILITIES = platformdirs.user_cache_path("vmtui") / "tests/capabilities"
+"""What daemons of each kind found out about QEMU, which takes libvirt up to eight seconds anew; it
+looks by itself whether that still holds for the QEMU, libvirt and kernel of now."""
 
 
 class PrivateLibvirtd:
@@ -48,6 +53,7 @@ class PrivateLibvirtd:
         self.socket = self.run / "libvirt-sock"
         self.uri = f"qemu+unix:///session?socket={self.socket}"
         self.images = self.root / "d/libvirt/images"
+        self._capabilities = self.root / "k/libvirt/qemu/cache/capabilities"
         self._daemon: subprocess.Popen[bytes] | None = None
 
     @property
@@ -93,6 +99,8 @@ class PrivateLibvirtd:
 
     def start(self) -> None:
         """Run it until it answers."""
+        if not self._capabilities.exists():
+            _copy(_CAPABILITIES / type(self).__name__, self._capabilities)
         with (self.root / "libvirtd.out").open("ab") as output:
             self._daemon = subprocess.Popen(
                 self._command(),
@@ -171,6 +179,7 @@ class PrivateLibvirtd:
             with contextlib.suppress(psutil.Error):
                 process.send_signal(signal.SIGKILL)
                 process.wait(STOP_TIMEOUT_S)
+        _copy(self._capabilities, _CAPABILITIES / type(self).__name__)
         shutil.rmtree(self.root, ignore_errors=True)
 
     def _end(self, program: str = "") -> None:
@@ -218,6 +227,7 @@ class SystemLibvirtd(PrivateLibvirtd):
         self.socket = self.run / "libvirt-sock"
         self.uri = f"qemu+unix:///system?socket={self.socket}"
         self.images = self.root / "lib/images"
+        self._capabilities = self.root / "cache/qemu/capabilities"
 
     @property
     def places(self) -> Places:
@@ -277,6 +287,15 @@ class SystemLibvirtd(PrivateLibvirtd):
     def qemu_pid(self, name: str) -> int:
         """The process of a running VM."""
         return int((self.run / f"qemu/{name}.pid").read_text("ascii"))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """What libvirt keeps of each QEMU, one file at a time: others may copy theirs there too."""
+    target.mkdir(parents=True, exist_ok=True)
+    for path in source.glob("*.xml"):
+        with tempfile.NamedTemporaryFile(dir=target, delete=False) as file:
+            file.write(path.read_bytes())
+        Path(file.name).rename(target / path.name)
 
 
 def _which(program: str) -> str | None:
