@@ -170,6 +170,7 @@ class Host:
     accel: Accel  # what `auto` comes to on this host
     accel_reason: str = ""  # why, such as why KVM was not chosen
     problem: str = ""  # why no VM can run on it
+    here: bool = False  # it is the machine that vmtui runs on, which others may be connected to too
 
 
 class EventKind(Enum):

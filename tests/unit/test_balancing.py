@@ -11,14 +11,14 @@ from typing import cast
 import pytest
 
 from vmtui.backends.base import Feature
-from vmtui.balance import balancer, journal
+from vmtui.balance import balancer, journal, rules
 from vmtui.balance.journal import Entry
 from vmtui.balance.looking import guests, host_memory
 from vmtui.balance.moves import Decision, Move
 from vmtui.counters import Counters, GuestMemory, HostCounters, MemoryCounters, Pressure
 from vmtui.errors import OperationError
 from vmtui.fleet import Fleet
-from vmtui.model import VM, Balance, State, VMId
+from vmtui.model import VM, Accel, Balance, Host, State, VMId
 from vmtui.rates import GuestRates, Rates
 from vmtui.units import GIB, MIB
 from vmtui.views import ConnectionStatus, ConnectionView, FleetView, VMRef, VMView
@@ -118,14 +118,14 @@ def test_the_log_stays_small(tmp_path: Path) -> None:
 
 
 class Asked:
-    """A fleet of one connection, whose guests can't be asked for anything."""
+    """A fleet whose guests can't be asked for anything."""
 
-    def __init__(self, view: ConnectionView) -> None:
-        self._view = view
+    def __init__(self, *connections: ConnectionView) -> None:
+        self._connections = connections
         self.count = 0
 
     def view(self) -> FleetView:
-        return FleetView(0.0, (self._view,))
+        return FleetView(0.0, self._connections)
 
     def backend(self, _: VMRef) -> Asked:
         return self
@@ -155,3 +155,22 @@ async def test_what_is_not_asked_is_decided_again(
     # A dry run says it once; the other one tells each time that it failed, but not before it tells
     # of the time after that.
     assert (len(entries), fleet.count) == ((1, 0) if dry else (11, 11))
+
+
+@pytest.mark.parametrize("here", [True, False])
+async def test_connections_to_this_machine_share_what_it_has(tmp_path: Path, *, here: bool) -> None:
+    host = Host("host", 4, 8 * GIB, "QEMU", Accel.TCG, here=here)
+    short = rules.RULES.goal_bytes(8 * GIB) - 64 * MIB
+    counters = HostCounters(1.0, memory_total_bytes=8 * GIB, memory_available_bytes=short)
+    connections = []
+    for uri in ("kvm:", "qemu:///system"):
+        vm = replace(BALANCED, id=VMId(uri), name=uri)
+        of_vm = replace(row(vm), ref=VMRef(uri, vm.id))
+        connections.append(replace(connection(of_vm, host=counters), uri=uri, label=uri, host=host))
+    fleet = Asked(*connections)
+    made = balancer.Balancer(cast(Fleet, fleet), path=tmp_path / "log")
+    entries = await made.round()
+    assert {entry.decision.move for entry in entries} == {Move.TAKE}
+    assert all(entry.connection == entry.decision.name for entry in entries)
+    # What is lacking is taken once; where it may be of two hosts, of each.
+    assert len(entries) == (1 if here else 2)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vmtui.backends.abilities import Balloons
@@ -14,7 +14,7 @@ from vmtui.backends.base import Feature
 from vmtui.balance import journal
 from vmtui.balance.compliance import Memory
 from vmtui.balance.journal import Entry
-from vmtui.balance.looking import guests, host_memory
+from vmtui.balance.looking import by_host, guests, host_memory
 from vmtui.balance.moves import Decision, Move
 from vmtui.balance.policy import decide
 from vmtui.balance.rules import RULES, Rules
@@ -22,7 +22,6 @@ from vmtui.errors import OperationError, VmtuiError
 from vmtui.files import not_writable
 from vmtui.fleet import Fleet
 from vmtui.locks import try_lock
-from vmtui.model import VMId
 from vmtui.views import ConnectionStatus, ConnectionView, VMRef
 
 ASK_TIMEOUT_S = 5.0
@@ -33,7 +32,7 @@ Told = Callable[[Entry], None]
 
 
 class Balancer:
-    """Balances every connection of a fleet that is sampled; one at a time for each user.
+    """Balances every host of a fleet that is sampled; one at a time for each user.
 
     With `dry` nothing is asked of any guest. What is decided is told to `on_entry` and logged.
     """
@@ -56,8 +55,8 @@ class Balancer:
         self._on_failure = on_failure
         self._path = path or journal.default_path()
         self._rules = rules
-        self._memory: dict[str, Mapping[VMId, Memory]] = {}
-        self._said: dict[tuple[str, VMId], tuple[Move, int]] = {}
+        self._memory: dict[VMRef, Memory] = {}
+        self._said: dict[VMRef, tuple[Move, int]] = {}
         self._lock: int | None = None
         self._unlogged = False  # and that was told
         self.gave_up = False
@@ -99,7 +98,8 @@ class Balancer:
     async def round(self) -> list[Entry]:
         """Look, decide and ask, once; what was decided."""
         view = self._fleet.view()
-        rounds = [self._balance(connection) for connection in view.connections if _can(connection)]
+        hosts = by_host(connection for connection in view.connections if _can(connection))
+        rounds = [self._balance(connections) for connections in hosts]
         entries = [entry for made in await asyncio.gather(*rounds) for entry in made]
         for entry in entries:
             self.recent.append(entry)
@@ -118,34 +118,43 @@ class Balancer:
         else:
             self._unlogged = False
 
-    async def _balance(self, connection: ConnectionView) -> list[Entry]:
-        host = host_memory(connection)
+    async def _balance(self, connections: Sequence[ConnectionView]) -> list[Entry]:
+        """One host, and all that is connected to it."""
+        host = next((known for one in connections if (known := host_memory(one))), None)
         if host is None:
             return []
-        before = self._memory.get(connection.uri, {})
-        made = decide(guests(connection), host, before, time.monotonic(), self._rules)
-        self._memory[connection.uri] = made.memory
-        failures = await asyncio.gather(*(self._ask(connection.uri, d) for d in made.decisions))
+        found = {guest.id: (guest, one) for one in connections for guest in guests(one)}
+        refs = {vm: VMRef(one.uri, vm) for vm, (_, one) in found.items()}
+        before = {vm: self._memory[ref] for vm, ref in refs.items() if ref in self._memory}
+        everyone = [guest for guest, _ in found.values()]
+        made = decide(everyone, host, before, time.monotonic(), self._rules)
+        self._forget(connections)
+        self._memory |= {refs[vm]: memory for vm, memory in made.memory.items()}
+        failures = await asyncio.gather(*(self._ask(refs[d.id], d) for d in made.decisions))
         asked = list(zip(made.decisions, failures, strict=True))
         unasked = {d.id for d, failure in asked if self._dry or failure} & made.unasked.keys()
-        self._memory[connection.uri] = {**made.memory, **{vm: made.unasked[vm] for vm in unasked}}
+        self._memory |= {refs[vm]: made.unasked[vm] for vm in unasked}
         now_s = time.time()
         return [
-            Entry(now_s, connection.label, decision, failure)
+            Entry(now_s, found[decision.id][1].label, decision, failure)
             for decision, failure in asked
-            if self._is_news(connection.uri, decision)
+            if self._is_news(refs[decision.id], decision)
         ]
 
-    def _is_news(self, uri: str, decision: Decision) -> bool:
+    def _forget(self, connections: Sequence[ConnectionView]) -> None:
+        """What is remembered of their VMs: those that go on are remembered anew."""
+        uris = {connection.uri for connection in connections}
+        self._memory = {ref: memory for ref, memory in self._memory.items() if ref.uri not in uris}
+
+    def _is_news(self, ref: VMRef, decision: Decision) -> bool:
         """A dry run comes to the same again and again, as nothing comes of it."""
-        which, said = (uri, decision.id), (decision.move, decision.from_bytes)
-        known = self._dry and self._said.get(which) == said
-        self._said[which] = said
+        said = (decision.move, decision.from_bytes)
+        known = self._dry and self._said.get(ref) == said
+        self._said[ref] = said
         return not known
 
-    async def _ask(self, uri: str, decision: Decision) -> str:
+    async def _ask(self, ref: VMRef, decision: Decision) -> str:
         """Ask for what was decided; why that failed, empty if it did not."""
-        ref = VMRef(uri, decision.id)
         backend = self._fleet.backend(ref)
         if self._dry or decision.target_bytes is None or not isinstance(backend, Balloons):
             return ""

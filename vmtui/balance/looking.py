@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from vmtui.balance.guests import Guest, HostMemory
 from vmtui.model import State
 from vmtui.views import ConnectionView, VMView
+
+
+def by_host(connections: Iterable[ConnectionView]) -> list[list[ConnectionView]]:
+    """Those to this machine together, as they share its memory; of others it is not known."""
+    hosts: dict[str, list[ConnectionView]] = {}
+    for one in connections:
+        hosts.setdefault("" if one.host is not None and one.host.here else one.uri, []).append(one)
+    return list(hosts.values())
 
 
 def host_memory(connection: ConnectionView) -> HostMemory | None:

@@ -18,6 +18,6 @@ class Leaving(Screen[T]):
         """As Textual's; nothing, where this screen is not in front any more."""
         return super().dismiss(result) if self.is_active else AwaitComplete()
 
-    async def on_prune(self, event: Prune) -> None:
+    async def on_prune(self, _event: Prune) -> None:
         """Textual ends the workers only once the widgets are gone: none may look for those then."""
         self.workers.cancel_node(self)

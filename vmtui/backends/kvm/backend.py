@@ -117,6 +117,7 @@ class KvmBackend(Reachable):
             accel=proof.accel,
             accel_reason=proof.reason,
             problem="" if program.installed() else program.NOT_INSTALLED,
+            here=True,
         )
 
     async def host_counters(self) -> HostCounters:

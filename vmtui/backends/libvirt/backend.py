@@ -81,7 +81,7 @@ class LibvirtBackend(Surrounded, Configurable):
         link = self._linked()
         host = await hosts.described(link.bridge, link.driver)
         accel, reason = await self._accel()
-        return replace(host, accel=accel, accel_reason=reason)
+        return replace(host, accel=accel, accel_reason=reason, here=link.here)
 
     async def _accel(self) -> tuple[Accel, str]:
         link = self._linked()
