@@ -97,7 +97,7 @@ mktirfs --auto-modules=no --microcode=no \
 _UUID = "76d3bd0a-3f5c-4a3e-9d0c-6e2f0b7c1a55"
 _CMDLINE = (
     f"root=UUID={_UUID} rw console=ttyS0 quiet no_timer_check"
-    " cryptomgr.notests initcall_blacklist=crypto_kdf108_init"
+    " cryptomgr.notests initcall_blacklist=crypto_kdf108_init mitigations=off"
 )
 _GRUB = f"""\
 linux (hd0,msdos1)/vmlinuz {_CMDLINE}

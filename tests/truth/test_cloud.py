@@ -170,7 +170,7 @@ async def made(uri: str, image: Path, network: str) -> AsyncIterator[Home]:
         yield home
 
 
-async def test_a_cloud_image_becomes_a_vm_and_a_clone_another(
+async def test_a_cloud_image_becomes_a_vm_that_lasts_and_is_cloned(
     debian_image: Path, place: tuple[str, str]
 ) -> None:
     uri, network = place
@@ -186,15 +186,19 @@ async def test_a_cloud_image_becomes_a_vm_and_a_clone_another(
 
         await home.vmtui("shutdown", "web")
         await home.vmtui("wait", "web", "--for", "off")
-        await home.vmtui("clone", "web", "twin")
-        # What a guest does at its second boot is the same over either connection.
-        again = ["web"] if uri == "kvm:" else []
-        await home.vmtui("start", "twin", *again)
-        twin, *webs = await asyncio.gather(*map(home.reached, ["twin", *again]))
-        for web in webs:
-            assert web == replace(first, boot=web.boot)
-        assert twin.machine != first.machine
-        assert twin.host_key.split()[1] != first.host_key.split()[1]
+        # Each goes one way: what the seed orders, at the second boot and in a clone, is the same
+        # over either connection.
+        if uri == "kvm:":
+            await home.vmtui("start", "web")
+            again = await home.reached("web")
+            assert again == replace(first, boot=again.boot)
+            assert again.boot != first.boot
+        else:
+            await home.vmtui("clone", "web", "twin")
+            await home.vmtui("start", "twin")
+            twin = await home.reached("twin")
+            assert twin.machine != first.machine
+            assert twin.host_key.split()[1] != first.host_key.split()[1]
 
 
 @pytest.fixture(params=["kvm", "system"])
