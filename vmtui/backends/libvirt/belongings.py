@@ -17,6 +17,7 @@ from vmtui.backends.libvirt.in_use import (
     definition_of,
     key_of,
     others_of,
+    variables_at,
     volume_at,
 )
 from vmtui.backends.libvirt.listing import attempt, attempt_all, lookup, state_of, vm_id
@@ -175,12 +176,11 @@ def _variables(
     """Of its firmware. libvirt leaves them if it is asked to, with what is not transient."""
     if not any(one.vm.firmware in (Firmware.UEFI, Firmware.SECURE_BOOT) for one in definitions):
         return ()
-    name = definitions[0].vm.name
-    known = next((one.nvram for one in definitions if one.nvram), None)
-    path = known or (str(places.variables / f"{name}_VARS.fd") if places.variables else name)
-    user = others.users.get(key_of(connection, places, path)) if known else None
+    path = next((path for one in definitions if (path := variables_at(one, places))), "")
+    user = others.users.get(key_of(connection, places, path))
     if user is not None:
         return (Kept(path, f"{NVRAM}, also used by {user}"),)
+    path = path or definitions[0].vm.name
     return (Doomed(NVRAM, path, _size_bytes(places, path), LOST_VARIABLES, sparable=persistent),)
 
 

@@ -126,7 +126,7 @@ def _look(connection: libvirt.virConnect, places: Places, vm: VMId, wish: Wish) 
         str(domain.name()),
         planned_folder(connection, places),
         test_driver,
-        variables_of(connection) if uefi else frozenset(),
+        variables_of(connection, places) if uefi else frozenset(),
     )
 
 

@@ -120,7 +120,7 @@ async def _look(bridge: Bridge, places: Places, spec: VMSpec, accel: Accel, *, d
             offers.cards(connection, host, spec, start=not dry),
             offers.shares(host, spec),
             places.console_log(spec.name) if logged else None,
-            variables_of(connection) if spec.firmware is not Firmware.BIOS else frozenset(),
+            variables_of(connection, places) if spec.firmware is not Firmware.BIOS else frozenset(),
         )
 
     return await bridge.call(f"create {spec.name}", look, timeout_s=PROBING_TIMEOUT_S)

@@ -21,7 +21,7 @@ from vmtui.backends.libvirt.belongings import (
     plan,
     secret_of,
 )
-from vmtui.backends.libvirt.in_use import definition_of, key_of, others_of, volume_at
+from vmtui.backends.libvirt.in_use import definition_of, key_of, others_of, variables_at, volume_at
 from vmtui.backends.libvirt.listing import attempt, lookup, state_of
 from vmtui.backends.libvirt.making import is_being_made
 from vmtui.backends.libvirt.places import Places
@@ -60,7 +60,7 @@ def delete(
     if files_first:
         _remove_files(connection, now)
     if persistent:
-        _undefine(domain, now)
+        _undefine(domain, places, now)
     if not files_first:
         _remove_files(connection, now)
 
@@ -95,10 +95,11 @@ def _named(plan: DeletePlan) -> set[tuple[str, str]]:
     return {(item.what, item.name) for item in plan.doomed if item.what != CONSOLE_LOG}
 
 
-def _undefine(domain: libvirt.virDomain, plan: DeletePlan) -> None:
+def _undefine(domain: libvirt.virDomain, places: Places, plan: DeletePlan) -> None:
     doomed = {item.what for item in plan.doomed if not item.spared}
     spared = {item.what for item in plan.doomed if item.spared}
-    if definition_of(domain, libvirt.VIR_DOMAIN_XML_INACTIVE).nvram in {k.name for k in plan.kept}:
+    stored = definition_of(domain, libvirt.VIR_DOMAIN_XML_INACTIVE)
+    if variables_at(stored, places) in {item.name for item in plan.kept}:
         spared.add(NVRAM)  # another one has them too
     flags = 0
     for what, flag in (

@@ -75,7 +75,7 @@ def read(vm_id: VMId, name: str, xml: str) -> Definition:
     balloon, stats = root.find("devices/memballoon"), root.find("devices/memballoon/stats")
     return Definition(
         _vm(vm_id, name, root, own, tuple(consoles)),
-        nvram=_words(root, "os/nvram") or None,
+        nvram=_words(root, "os/nvram") or _attribute(root, "os/nvram/source", "file") or None,
         tpm_emulated=any(
             backend.get("type") == "emulator" for backend in root.iterfind("devices/tpm/backend")
         ),

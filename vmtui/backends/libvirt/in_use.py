@@ -13,7 +13,7 @@ from vmtui.backends.libvirt import domain_facts
 from vmtui.backends.libvirt.domain_facts import Definition
 from vmtui.backends.libvirt.listing import attempt, attempt_all, vm_id
 from vmtui.backends.libvirt.places import Places
-from vmtui.model import VMId
+from vmtui.model import Firmware, VMId
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ def others_of(connection: libvirt.virConnect, places: Places, vm: VMId | None) -
             for disk in definition.vm.disks:
                 if disk.source:
                     users[key_of(connection, places, disk.source)] = name
-            if definition.nvram:
-                users[key_of(connection, places, definition.nvram)] = name
+            if variables := variables_at(definition, places):
+                users[key_of(connection, places, variables)] = name
             chain = [key_of(connection, places, path) for path in definition.backing]
             overlays |= dict.fromkeys(chain, f"a disk of {name}")
             secrets.add(definition.tpm_secret)
@@ -89,10 +89,24 @@ def below(volume: libvirt.virStorageVol) -> str:
     return ((root.findtext("backingStore/path") if root is not None else "") or "").strip()
 
 
-def variables_of(connection: libvirt.virConnect) -> frozenset[str]:
+def variables_at(definition: Definition, places: Places) -> str:
+    """The file with its UEFI variables, or "".
+
+    libvirt 9.0 does not write down where those of a firmware that it chose are: it looks for them
+    by the domain's name.
+    """
+    vm = definition.vm
+    if definition.nvram:
+        return definition.nvram
+    if vm.firmware not in (Firmware.UEFI, Firmware.SECURE_BOOT) or places.variables is None:
+        return ""
+    return str(places.variables / f"{vm.name}_VARS.fd")
+
+
+def variables_of(connection: libvirt.virConnect, places: Places) -> frozenset[str]:
     """The files with UEFI variables that domains have."""
     every = (
-        definition_of(domain, flags).nvram
+        variables_at(definition_of(domain, flags), places)
         for domain in connection.listAllDomains()
         for flags in (0, libvirt.VIR_DOMAIN_XML_INACTIVE)
     )
