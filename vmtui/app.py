@@ -44,11 +44,15 @@ class FleetChanged(Message):
 
 
 class ConsolesChanged(Message):
-    """A console printed something, or is otherwise than it was."""
+    """A console printed something, or is otherwise than it was; `echo`: as somebody typed."""
+
+    def __init__(self, *, echo: bool) -> None:
+        super().__init__()
+        self.echo = echo
 
     def can_replace(self, message: Message) -> bool:
-        """Each draws everything."""
-        return isinstance(message, ConsolesChanged)
+        """Each draws everything, or all echoes."""
+        return isinstance(message, ConsolesChanged) and message.echo is self.echo
 
 
 SHOWING_THRESHOLDS = (10_000, 3, 700)
@@ -80,7 +84,7 @@ class VmtuiApp(AppVerbs):
         self._open_create = open_create
         self._notices = list(notices)
         keys, self._key_problems = keymap(config.keys)
-        self._redraws = Redraws(lambda: self.post_message(ConsolesChanged()))
+        self._redraws = Redraws(lambda *, echo: self.post_message(ConsolesChanged(echo=echo)))
         self.consoles = OpenConsoles(
             fleet,
             self._redraws.ask,
@@ -201,13 +205,14 @@ class VmtuiApp(AppVerbs):
         screens = (getattr(screen, "sees", None) for screen in self.screen_stack)
         return any(sees is not None and sees(console) for sees in screens)
 
-    def on_consoles_changed(self) -> None:
+    def on_consoles_changed(self, event: ConsolesChanged) -> None:
         """Draw the consoles of the screen in front."""
         if not self.screen_stack:
             return  # vmtui ends
         changed = getattr(self.screen, "consoles_changed", None)
-        if changed is not None and not self.context.suspended:
-            changed()
+        draw = getattr(self.screen, "console_echoed", None) if event.echo else changed
+        if draw is not None and not self.context.suspended:
+            draw()
 
     def _tick(self) -> None:
         if self.context.suspended or not self.screen_stack:

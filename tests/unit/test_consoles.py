@@ -212,8 +212,8 @@ async def test_echoes_are_drawn_at_once_and_all_else_at_its_pace(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("vmtui.consoles.redraws.REDRAW_S", 3600.0)
-    drawn: list[int] = []
-    redraws = Redraws(lambda: drawn.append(1))
+    drawn: list[bool] = []
+    redraws = Redraws(lambda *, echo: drawn.append(echo))
 
     async def count() -> int:
         for _ in range(3):
@@ -232,6 +232,23 @@ async def test_echoes_are_drawn_at_once_and_all_else_at_its_pace(
     assert await count() == 3
     redraws.ask(echo=True)
     assert await count() == 1 + AHEAD  # as many may be ahead
+    assert drawn == [False] + AHEAD * [True]
+    redraws.stop()
+
+
+async def test_all_else_is_drawn_after_an_echo(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vmtui.consoles.redraws.REDRAW_S", 0.01)
+    drawn: asyncio.Queue[bool] = asyncio.Queue()
+    redraws = Redraws(lambda *, echo: drawn.put_nowait(echo))
+    redraws.ask()
+    redraws.ask()
+    async with asyncio.timeout(10):
+        assert not await drawn.get()
+        redraws.ask(echo=True)
+        assert await drawn.get()
+        assert not await drawn.get()
+    assert drawn.empty()
+    redraws.ask(echo=True)
     redraws.stop()
 
 

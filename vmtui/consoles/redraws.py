@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from typing import Protocol
 
 REDRAW_S = 1 / 30
 """Between two redraws, on average, however much is printed and typed."""
@@ -12,31 +12,54 @@ AHEAD = 2
 """Redraws that echoes may be ahead of that: what follows waits the longer."""
 
 
-class Redraws:
-    """Calls `draw` after changes, soon."""
+class Draw(Protocol):
+    """What draws."""
 
-    def __init__(self, draw: Callable[[], object]) -> None:
+    def __call__(self, *, echo: bool) -> object:
+        """Draw all changes, or echoes only."""
+
+
+class Redraws:
+    """Calls `draw` after changes, soon; with `echo` it may draw that alone: all else follows."""
+
+    def __init__(self, draw: Draw) -> None:
         self._draw = draw
         self._due_s = 0.0  # when the next one is due, by the loop's clock
         self._timer: asyncio.TimerHandle | None = None
+        self._echo: asyncio.TimerHandle | None = None
 
     def ask(self, *, echo: bool = False) -> None:
         """Something changed; `echo`: somebody waits for it."""
         loop = asyncio.get_running_loop()
-        due_s = self._due_s - (AHEAD * REDRAW_S if echo else 0.0)
-        if self._timer is not None:
-            if self._timer.when() <= due_s:
-                return
-            self._timer.cancel()
-        self._timer = loop.call_at(max(due_s, loop.time()), self._now)
+        if self._timer is None:
+            self._timer = loop.call_at(max(self._due_s, loop.time()), self._now)
+        echo_s = self._due_s - AHEAD * REDRAW_S
+        if echo and self._echo is None and echo_s < self._timer.when():
+            self._echo = loop.call_at(max(echo_s, loop.time()), self._echo_now)
 
     def stop(self) -> None:
         """Draw nothing that was asked for so far."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._echo):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._echo = None
 
     def _now(self) -> None:
+        timer = self._timer
         self._timer = None
+        if timer is not None and timer.when() < self._due_s:  # echoes were ahead of it
+            self.ask()
+            return
+        if self._echo is not None:
+            self._echo.cancel()
+            self._echo = None
+        self._one_more()
+        self._draw(echo=False)
+
+    def _echo_now(self) -> None:
+        self._echo = None
+        self._one_more()
+        self._draw(echo=True)
+
+    def _one_more(self) -> None:
         self._due_s = max(self._due_s, asyncio.get_running_loop().time()) + REDRAW_S
-        self._draw()

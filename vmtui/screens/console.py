@@ -144,6 +144,11 @@ class ConsoleScreen(ConsoleVerbs):
             self.tiles.update()
             self._show_lines()
 
+    def console_echoed(self) -> None:
+        """Draw what is typed into, alone: what others print meanwhile is drawn after it."""
+        if self.is_mounted and self._all_open():
+            self.tiles.update(self.typed_into())
+
     def _all_open(self) -> bool:
         """Whether what is seen is still open; if not, other consoles are shown."""
         seen = {self.front, *(tile.console for tile in self.tiles.tiles)}

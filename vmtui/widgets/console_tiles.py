@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
@@ -127,7 +127,8 @@ class Tiles(Container):
         self.styles.grid_rows = str(TILE_LEAST[1]) if low and rows > 1 else "1fr"
         self.styles.overflow_y = "auto" if low else "hidden"
 
-    def update(self) -> None:
-        """Draw what changed."""
+    def update(self, consoles: Collection[OpenConsole] | None = None) -> None:
+        """Draw what changed, of these or of all."""
         for tile in self.tiles:
-            tile.update(armed=self.armed)
+            if consoles is None or tile.console in consoles:
+                tile.update(armed=self.armed)
