@@ -90,17 +90,11 @@ def below(volume: libvirt.virStorageVol) -> str:
 
 
 def variables_at(definition: Definition, places: Places) -> str:
-    """The file with its UEFI variables, or "".
-
-    libvirt 9.0 does not write down where those of a firmware that it chose are: it looks for them
-    by the domain's name.
-    """
+    """The file with its UEFI variables, or ""."""
     vm = definition.vm
-    if definition.nvram:
-        return definition.nvram
-    if vm.firmware not in (Firmware.UEFI, Firmware.SECURE_BOOT) or places.variables is None:
-        return ""
-    return str(places.variables / f"{vm.name}_VARS.fd")
+    if definition.nvram or vm.firmware not in (Firmware.UEFI, Firmware.SECURE_BOOT):
+        return definition.nvram or ""
+    return str(places.variables_of(vm.name) or "")
 
 
 def variables_of(connection: libvirt.virConnect, places: Places) -> frozenset[str]:
@@ -118,11 +112,10 @@ def give_variables(domain: ET.Element, places: Places, taken: frozenset[str]) ->
 
     libvirt names the file after the domain, and leaves it as it is when the domain is renamed.
     """
-    os_element, name = domain.find("os"), domain.findtext("name")
-    if os_element is None or places.variables is None:
+    os_element = domain.find("os")
+    if os_element is None or str(places.variables_of(domain.findtext("name", ""))) not in taken:
         return
-    if str(places.variables / f"{name}_VARS.fd") in taken:
-        nvram = os_element.find("nvram")
-        if nvram is None:
-            nvram = ET.SubElement(os_element, "nvram")
-        nvram.text = str(places.variables / f"{domain.findtext('uuid')}_VARS.fd")
+    nvram = os_element.find("nvram")
+    if nvram is None:
+        nvram = ET.SubElement(os_element, "nvram")
+    nvram.text = str(places.variables_of(domain.findtext("uuid", "")))

@@ -82,6 +82,13 @@ class Places:
         """The file that keeps what a VM's console prints, for a daemon of this machine."""
         return str(self.logs / f"{name}{_CONSOLE_LOG}") if self.local and self.logs else None
 
+    def variables_of(self, name: str) -> Path | None:
+        """Where libvirt keeps a VM's UEFI variables unless told; None where nobody knows.
+
+        libvirt 9.0 does not write that down: it looks for them by the domain's name.
+        """
+        return self.variables / f"{name}_VARS.fd" if self.variables is not None else None
+
     def can_log(self) -> bool:
         """Whether there is a folder for it; libvirt makes it only with its first VM."""
         if not self.local or self.logs is None:

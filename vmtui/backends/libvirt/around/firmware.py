@@ -108,7 +108,7 @@ def _variables(places: Places, name: str, nvram: ET.Element | None) -> Path | No
             return Path(file) if file else None
         if (said := _path(nvram)) is not None:
             return said
-    return places.variables / f"{name}_VARS.fd" if places.variables is not None else None
+    return places.variables_of(name)
 
 
 def _build(

@@ -100,16 +100,17 @@ class _Drafting:
 
     def _keep_variables(self) -> None:
         """Say where the UEFI variables are, while libvirt would look for them by the VM's name."""
-        root, folder = self.draft.next, self._places.variables
+        root, name = self.draft.next, self._here.name
         if not is_uefi(root) or said(root, "os/nvram") or root.find("os/nvram/source") is not None:
             return
-        if folder is None:
+        path = self._places.variables_of(name)
+        if path is None:
             raise UnsupportedError(
-                f"{self._here.name} can't be renamed",
+                f"{name} can't be renamed",
                 why="its UEFI variables are in a file named after it, and where is not known here",
                 hint="Write the path of that file as <nvram> into its definition first.",
             )
-        say(root, "os/nvram", str(folder / f"{self._here.name}_VARS.fd"))
+        say(root, "os/nvram", str(path))
 
     def _assign(self, change: Assign, when: When) -> Step:
         here, key, value = self._here, change.key, change.value
