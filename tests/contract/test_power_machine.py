@@ -37,6 +37,7 @@ class PowerMachine(RuleBasedStateMachine):
         self._runner = asyncio.Runner(debug=True)
         self._backend: Backend = self.case.connect(False)
         self._do(self._backend.open)
+        self._others = self.case.paths_left()
         self._vm: VMId = self._do(
             lambda: self._backend.create(self.case.spec("power-machine"), no_progress)
         )
@@ -113,7 +114,7 @@ class PowerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self._do(lambda: wiped(self._backend, self._vm))
-        assert self.case.paths_left() == set()
+        assert self.case.paths_left() == self._others
         self._do(self._backend.close)
         self._runner.close()
 

@@ -29,11 +29,13 @@ LIMIT_S = 1200.0
 """Two boot at once, beside what the other worker does."""
 PUBLISHED = "published"
 
+# Without what TCG takes longest for: a boot takes an eighth less than with all that it can emulate.
 VMS = f"""
 [[vm]]
 name = "web"
 image = "{PUBLISHED}"
 vcpus = 1
+cpu_model = "qemu64"
 memory = "512M"
 disk = "3G"
 commands = ["echo once >>/var/told"]
