@@ -24,6 +24,8 @@ from vmtui.screens.ask import AskScreen, ChooseScreen
 from vmtui.screens.confirm import ConfirmScreen
 from vmtui.screens.console import ConsoleScreen
 from vmtui.screens.console_keys import COMMANDS, ConsoleHelp
+from vmtui.widgets.console_lines import UNSEEN
+from vmtui.widgets.lines import Lines
 from vmtui.widgets.terminal_view import TerminalView
 
 PREFIX = "ctrl+backslash"
@@ -451,6 +453,30 @@ async def test_the_grid_types_into_all_only_while_it_says_so() -> None:
         await d.command("g")
         assert len(d.screen.tiles.tiles) == 2
         await d.sees_not("TYPING")
+
+
+async def test_what_is_in_the_grid_is_never_marked_as_unseen() -> None:
+    async with running(size=(100, 30)) as (app, pilot):
+        d = Desk(app, pilot, app.fleet.connections[0].backend)  # type: ignore[arg-type]
+        for name in ("web-01", "pihole"):
+            await point_at(pilot, app, name)
+            await press(pilot, "space")
+        await press(pilot, "w")
+        await until(pilot, lambda: isinstance(app.screen, ConsoleScreen))
+        await d.sees("root@web-01")
+        await d.sees("root@pihole")
+        other = next(c for c in app.consoles.all if c is not d.screen.front)
+        other.unseen_bytes = 1  # as between what is printed and the next drawing
+        d.screen.tick()
+        assert UNSEEN not in shown(d.screen.top)
+        await d.command("g")
+        other.unseen_bytes = 1
+        d.screen.tick()
+        assert UNSEEN in shown(d.screen.top)
+
+
+def shown(line: Lines) -> str:
+    return "".join(segment.text for segments in line.paint() for segment in segments)
 
 
 async def test_a_vm_with_several_consoles_asks_which() -> None:

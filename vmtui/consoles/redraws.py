@@ -45,21 +45,20 @@ class Redraws:
         self._timer = self._echo = None
 
     def _now(self) -> None:
-        timer = self._timer
         self._timer = None
-        if timer is not None and timer.when() < self._due_s:  # echoes were ahead of it
+        if asyncio.get_running_loop().time() < self._due_s:  # echoes were ahead of it
             self.ask()
             return
         if self._echo is not None:
             self._echo.cancel()
             self._echo = None
-        self._one_more()
+        self._put_off_next()
         self._draw(echo=False)
 
     def _echo_now(self) -> None:
         self._echo = None
-        self._one_more()
+        self._put_off_next()
         self._draw(echo=True)
 
-    def _one_more(self) -> None:
+    def _put_off_next(self) -> None:
         self._due_s = max(self._due_s, asyncio.get_running_loop().time()) + REDRAW_S

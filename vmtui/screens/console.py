@@ -169,11 +169,14 @@ class ConsoleScreen(ConsoleVerbs):
     def _show_lines(self) -> None:
         for tile in self.tiles.tiles:
             tile.view.say(self._banner(tile.console))
-        named = [(self.name_of(c.key), c) for c in self.context.consoles.all]
+        open_ = [
+            (self.name_of(c.key), c, bool(c.unseen_bytes) and not self.sees(c))
+            for c in self.context.consoles.all
+        ]
         armed = len(self.in_grid) if self.tiles.armed else 0
         title = plain(self.front.terminal.title) if self.context.config.guest_title else ""
         name = self.name_of(self.front.key)
-        self.top.show(f"{name} – {title}" if title else name, self.front, named, armed)
+        self.top.show(f"{name} – {title}" if title else name, self.front, open_, armed)
         view, prefix = self.view, display(self.prefix)
         self.offer.offer(on=self._pending, width=self.size.width)
         if self.context.clock.monotonic_s() < self.told_until_s:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -39,14 +39,21 @@ class ConsoleTop(Lines):
         super().__init__()
         self._label = ""
         self._front: OpenConsole | None = None
-        self._others: list[tuple[str, OpenConsole]] = []
+        self._open: list[tuple[str, OpenConsole, bool]] = []
         self._armed = 0
 
     def show(
-        self, name: str, console: OpenConsole, open_: Sequence[tuple[str, OpenConsole]], armed: int
+        self,
+        name: str,
+        console: OpenConsole,
+        open_: Iterable[tuple[str, OpenConsole, bool]],
+        armed: int,
     ) -> None:
-        """Take over the console in front, all that are open, and into how many one types."""
-        self._label, self._front, self._others = name, console, list(open_)
+        """Take over the console in front, all open ones, and into how many one types.
+
+        With each that is open: whether it printed what was not seen.
+        """
+        self._label, self._front, self._open = name, console, list(open_)
         self._armed = armed
         self.redraw()
 
@@ -92,10 +99,10 @@ class ConsoleTop(Lines):
         line.append(Segment(f"{terminal.columns}×{terminal.rows}", ink.quiet))
         budget = self.size.width // 2
         others: Line = []
-        if len(self._others) > 1:
-            for number, (name, other) in enumerate(self._others[:9], start=1):
+        if len(self._open) > 1:
+            for number, (name, other, unseen) in enumerate(self._open[:9], start=1):
                 front = other is console
-                mark = UNSEEN if other.unseen_bytes and not front else " "
+                mark = UNSEEN if unseen else " "
                 item: Line = [
                     Segment(f"{number} {name}", ink.strong if front else ink.quiet),
                     Segment(mark, ink.note),
