@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,12 @@ from tests.tui.support import (
 from vmtui import attach
 from vmtui.app import FleetChanged, VmtuiApp
 from vmtui.attach.session import Resize
+from vmtui.backends.base import DeletePlan, Kept
+from vmtui.backends.demo import DemoBackend
 from vmtui.backends.ways_in import Console
 from vmtui.config import Config
 from vmtui.consoles import Attachment
+from vmtui.model import VMId
 from vmtui.screens.confirm import ConfirmScreen
 from vmtui.screens.console import ConsoleScreen
 from vmtui.screens.create import CreateScreen
@@ -85,7 +89,7 @@ async def test_deletion_names_every_disk_and_the_cursor_goes_on() -> None:
         other.write_text("its key")
         await press(pilot, "X")
         await until(pilot, lambda: isinstance(app.screen, DeleteScreen))
-        await until(pilot, lambda: "debian-12 – the image" in whole(app))
+        await until(pilot, lambda: "the image it was made from" in whole(app))
         assert "/vms/old-db/disk.qcow2" in whole(app)
         await press(pilot, "t", "y")
         await until(pilot, lambda: "old-db" not in names(app))
@@ -93,6 +97,25 @@ async def test_deletion_names_every_disk_and_the_cursor_goes_on() -> None:
         await until(pilot, lambda: "old-db is deleted" in said(app))
         assert not known.exists()
         assert other.exists()
+
+
+class Keeping(DemoBackend):
+    """Every deletion leaves a file with a long path."""
+
+    async def delete_plan(self, vm: VMId) -> DeletePlan:
+        """As the demo's, and with the file."""
+        path = f"/srv/{'deep/' * 20}old_VARS.fd"
+        plan = await super().delete_plan(vm)
+        return replace(plan, kept=(Kept(path, "UEFI variables, also used by pihole"),))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+async def test_why_a_file_stays_is_seen_however_long_its_path(size: tuple[int, int]) -> None:
+    async with running(Keeping(), size=size) as (app, pilot):
+        await point(pilot, app, "old-db")
+        await press(pilot, "X")
+        await until(pilot, lambda: "UEFI variables, also used by pihole" in whole(app))
+        assert "deep/old_VARS.fd" in whole(app)
 
 
 async def test_bulk_with_partial_failure_tells_of_each_vm() -> None:

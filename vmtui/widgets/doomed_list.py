@@ -19,15 +19,22 @@ from vmtui.widgets.lines import Line, Lines, fit, fit_end, length
 
 SIZE_CELLS = 10
 KIND_CELLS = 16
+MARK_CELLS = 6
+"""The cursor and the box, before an item's kind."""
+NAME_AT = MARK_CELLS + KIND_CELLS
 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """A line; `place`: which item of which plan it is, where it is one."""
+    """A line; `place`: which item of which plan it is, where it is one.
+
+    With a `kind` before it, `text` is a name, and cut as those of the items are.
+    """
 
     text: str
     ink: str
     place: tuple[int, int] | None = None
+    kind: str = ""
 
 
 class DoomedList(Lines, can_focus=True):
@@ -76,8 +83,8 @@ class DoomedList(Lines, can_focus=True):
             if not plan.doomed:
                 rows.append(_Row("Only its definition is deleted.", "text"))
             for kept in plan.kept:
-                text = f"{plain(kept.name)} – {plain(kept.why)}"
-                rows.append(_Row(" " * 6 + fit("stays", KIND_CELLS) + text, "quiet"))
+                rows.append(_Row(plain(kept.name), "quiet", kind="stays"))
+                rows.append(_Row(" " * NAME_AT + plain(kept.why), "quiet"))
         return rows
 
     def action_move(self, step: int) -> None:
@@ -120,10 +127,14 @@ class DoomedList(Lines, can_focus=True):
         width = self.size.width
         lines: list[Line] = []
         for row in self._rows():
-            if row.place is None:
-                lines.append([Segment(fit(row.text, width), getattr(self.ink, row.ink))])
-            else:
+            if row.place is not None:
                 lines.append(self._item(row.place, width))
+                continue
+            text = row.text
+            if row.kind:
+                name = fit_end(text, max(8, width - NAME_AT))
+                text = " " * MARK_CELLS + fit(row.kind, KIND_CELLS) + name
+            lines.append([Segment(fit(text, width), getattr(self.ink, row.ink))])
         return lines
 
     def _item(self, place: tuple[int, int], width: int) -> Line:
