@@ -17,7 +17,7 @@ from benchmarks.result import Result
 from vmtui.backends.kvm.process import Record
 from vmtui.readiness import LoginPrompt
 
-RUNS = 7
+RUNS = 15
 BAR = 1.15
 LOOK_INTERVAL_S = 0.002
 LIMIT_S = 60.0
